@@ -1,0 +1,1 @@
+"""Twisted mechanism without a policy of its own: transports, relays, dialling, deadlines."""

@@ -1,0 +1,447 @@
+"""
+One client's connection, as the server sees it: requests in, answers out.
+
+:class:`ServerConnection` is the adapter between a Twisted transport and
+:class:`~aluvia.wire.exchange.ServerExchange`. It has no opinion about what a request means: an
+:class:`Application` is given each request head and returns the :class:`Responder` that answers it.
+
+.. code-block:: text
+
+    phase    what it waits for                         deadline (absolute)       then
+    -------  ----------------------------------------  ------------------------  ------------
+    WAITING  the first byte of a request               head_seconds at first,    close
+                                                       then keep_alive_seconds
+    HEAD     the rest of that head                     head_seconds              408, close
+    BODY     the request's body                        each body_window_seconds  408, close,
+                                                                                 if too slow
+             ... that the upstream does not take yet,  as ANSWER                 as ANSWER
+             or has not asked for (100-continue)
+    ANSWER   the responder, or the client's reading    idle_seconds without a    the responder
+             of what was answered                      byte                      is told
+    LINGER   the client's FIN, after we closed with    linger_seconds from our   reset
+             some of its request unread                FIN, idle_seconds to it
+    CLOSING  the client's reading of what is queued    idle_seconds              reset
+
+A connection that leaves HTTP (a CONNECT, an upgrade) is given up with
+:meth:`ServerConnection.leave`: its transport goes to a relay, and this object with its codec
+becomes garbage.
+
+Requests are answered one at a time, in order; pipelined ones wait in the codec, and beyond
+``Limits.pipelined_bytes`` the transport is paused. The loop in :meth:`_deliver` is flat: a thousand
+pipelined requests that are answered at once do not nest.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import typing
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from aluvia.net.accept import Sweep
+from aluvia.net.http_application import Application, Responder
+from aluvia.wire.errors import ProtocolViolation
+from aluvia.wire.exchange import END, Event, ServerExchange, Trailers
+from aluvia.wire.head import RequestHead
+from aluvia.wire.headers import Field
+from aluvia.wire.limits import Limits
+
+
+class Phase(enum.Enum):
+    """Where a connection is; the table is in the module's docstring."""
+
+    WAITING = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    ANSWER = enum.auto()
+    LINGER = enum.auto()
+    CLOSING = enum.auto()
+    CLOSED = enum.auto()
+
+
+# Module-level names: an enum's attribute look-up costs more than the rest of a phase check.
+_WAITING, _HEAD, _BODY, _ANSWER, _LINGER, _CLOSING, _CLOSED = Phase
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class ServerConnection:
+    """
+    One client's connection until it closes or leaves HTTP.
+
+    :ivar exchange: the codec; a responder writes its answer with it (see :meth:`write`).
+    :ivar peer: the client's address, as the transport gives it.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_answered",
+        "_body_begun",
+        "_body_bytes",
+        "_delivering",
+        "_moved",
+        "_paused",
+        "_quiet_since",
+        "_seen",
+        "application",
+        "closing",
+        "deadline",
+        "exchange",
+        "factory",
+        "idle_seconds",
+        "input_ended",
+        "limits",
+        "phase",
+        "responder",
+        "sweep",
+        "transport",
+    )
+
+    def __init__(
+        self, application: Application, sweep: Sweep, limits: Limits, idle_seconds: float
+    ) -> None:
+        self.application = application
+        self.sweep = sweep
+        self.limits = limits
+        self.idle_seconds = idle_seconds
+        self.exchange = ServerExchange(limits)
+        self.factory: typing.Any = None
+        self.transport: typing.Any = None
+        self.responder: Responder | None = None
+        self.phase = _WAITING
+        self.deadline = math.inf
+        self.closing = False
+        self.input_ended = False
+        self._answered = False
+        self._delivering = False
+        self._paused = False
+        self._moved = 0
+        self._seen = 0
+        self._quiet_since = 0.0
+        self._body_bytes = 0
+        self._body_begun = False
+
+    # What the transport calls.
+
+    def makeConnection(self, transport: typing.Any) -> None:
+        """The client is connected."""
+        self.transport = transport
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """Watch the deadline, and be told when the client reads slowly."""
+        self.deadline = self.sweep.now + self.limits.head_seconds
+        self.sweep.watch(self)
+        self.transport.registerProducer(self, True)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Feed the codec, and hand on what it read."""
+        phase = self.phase
+        if phase is _WAITING:
+            self.phase = _HEAD
+            self.deadline = self.sweep.now + self.limits.head_seconds
+        elif phase is _LINGER:
+            self._linger_read(len(data))
+            return
+        elif phase is _CLOSING or phase is _CLOSED:
+            return
+        try:
+            events = self.exchange.receive(data)
+        except ProtocolViolation as violation:
+            self._violated(violation)
+            return
+        self._deliver(events)
+        if self.exchange.held > self.limits.pipelined_bytes and not self._paused:
+            self.pause_request()
+
+    def readConnectionLost(self) -> None:
+        """The client's FIN: what was asked whole is still answered."""
+        self.input_ended = True
+        if self.phase is _LINGER:
+            self._close()
+            return
+        if self.phase is _CLOSING or self.phase is _CLOSED:
+            return
+        try:
+            self.exchange.receive_eof()
+        except ProtocolViolation as violation:
+            self._violated(violation)
+            return
+        if self.responder is None:
+            self.close_now()
+        else:
+            self.responder.client_ended()
+
+    def writeConnectionLost(self) -> None:
+        """Our FIN is out, behind the answer: now the client has not long to close."""
+        self.deadline = self.sweep.now + self.limits.linger_seconds
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The transport is gone."""
+        self.phase = _CLOSED
+        self.sweep.forget(self)
+        responder, self.responder = self.responder, None
+        if responder is not None:
+            responder.client_lost()
+
+    def pauseProducing(self) -> None:
+        """The client reads slowly."""
+        if self.responder is not None:
+            self.responder.pause_response()
+
+    def resumeProducing(self) -> None:
+        """The client has read what was queued."""
+        if self.responder is not None:
+            self.responder.resume_response()
+
+    def stopProducing(self) -> None:
+        """Connection loss is told by :meth:`connectionLost`."""
+
+    def deadline_passed(self, now: float) -> None:
+        """What each phase does when its time is over; the table is in the module's docstring."""
+        try:
+            self._time_over(now)
+        except Exception:
+            # A fault of ours must not make a connection immortal.
+            self.abort()
+            raise
+
+    def _time_over(self, now: float) -> None:
+        phase = self.phase
+        if phase is _HEAD:
+            self._violated(ProtocolViolation(408, "The request head did not come in time."))
+        elif phase is _BODY and not self._paused and self._body_begun:
+            least = self.limits.body_least_rate * self.limits.body_window_seconds
+            if self._body_bytes < least:
+                self._violated(ProtocolViolation(408, "The request body came too slowly."))
+            else:
+                self._begin_window(now)
+        elif phase is _ANSWER or phase is _BODY:
+            # In a body too: while the upstream does not take it, or has not asked for it.
+            self._look_for_movement(now)
+        elif phase is _WAITING:
+            self.close_now()
+        else:
+            # A client that neither reads nor leaves has had its time.
+            self.abort()
+
+    # What a responder calls.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes that :attr:`exchange` made; they count as progress."""
+        self._moved += len(data)
+        self.transport.write(data)
+
+    def respond(
+        self,
+        status: int,
+        reason: bytes,
+        fields: typing.Sequence[Field],
+        length: int,
+        *,
+        close: bool = False,
+    ) -> bytes:
+        """
+        The head of an answer, as :meth:`ServerExchange.respond` makes it; it says so if this
+        connection is going to close.
+        """
+        close = close or self._last_request()
+        return self.exchange.respond(status, reason, fields, length, close=close)
+
+    def answer(
+        self,
+        status: int,
+        reason: bytes,
+        fields: typing.Sequence[Field],
+        body: bytes = b"",
+        *,
+        close: bool = False,
+    ) -> None:
+        """A whole answer in one write; then :meth:`answered`."""
+        exchange = self.exchange
+        head = self.respond(status, reason, fields, len(body), close=close)
+        self.write(head + exchange.data(body) + exchange.end())
+        self.answered()
+
+    def answered(self) -> None:
+        """The answer is written whole: go on to the next request, or close."""
+        self.responder = None
+        self._answered = True
+        if not self._delivering:
+            self._deliver([])
+
+    def pause_request(self) -> None:
+        """Stop reading from the client, since what takes the bytes is full."""
+        if not self._paused:
+            self._paused = True
+            self.transport.pauseProducing()
+
+    def resume_request(self) -> None:
+        """Read from the client again, unless too much has come before its turn."""
+        if self.exchange.held <= self.limits.pipelined_bytes:
+            self._resume()
+
+    def leave(self) -> bytes:
+        """
+        Give up the transport: bytes are opaque from here. The caller takes :attr:`transport`.
+
+        :return: the bytes that the client sent behind the head.
+        """
+        early = self.exchange.switch()
+        self._resume()
+        self.sweep.forget(self)
+        self.transport.unregisterProducer()
+        self.phase = _CLOSED
+        self.responder = None
+        return early
+
+    def drain(self) -> None:
+        """Close when the current request is answered; at once if there is none."""
+        self.closing = True
+        if self.responder is None and self.phase in (_WAITING, _HEAD):
+            self.close_now()
+
+    def close_now(self) -> None:
+        """Close after what is queued is written."""
+        self.transport.unregisterProducer()
+        self._close()
+
+    def abort(self) -> None:
+        """Reset: for an answer that cannot be finished and must not look finished."""
+        self.phase = _CLOSED
+        self.transport.abortConnection()
+
+    # Inside.
+
+    def _resume(self) -> None:
+        if self._paused and self.phase is not _CLOSED:
+            self._paused = False
+            if self.phase is _BODY:
+                # Its rate counts while we are ready to read it.
+                self._begin_window(self.sweep.now)
+            self.transport.resumeProducing()
+
+    def _look_for_movement(self, now: float) -> None:
+        if self._moved != self._seen:
+            self._seen = self._moved
+            self._quiet_since = now
+        elif now - self._quiet_since >= self.idle_seconds:
+            self._quiet_since = now
+            if self.responder is not None:
+                self.responder.timed_out()
+            else:
+                self.abort()
+        self.deadline = self._quiet_since + self.idle_seconds
+
+    def _begin_window(self, now: float) -> None:
+        self._body_bytes = 0
+        self.deadline = now + self.limits.body_window_seconds
+
+    def _last_request(self) -> bool:
+        """Whether the connection closes behind this answer for a reason of ours: a drain, or a
+        client that has sent all that it will send, of which no request is left.
+        """
+        return self.closing or (self.input_ended and not self.exchange.held)
+
+    def _close(self) -> None:
+        self.phase = _CLOSING
+        self.deadline = self.sweep.now + self.idle_seconds
+        self.transport.loseConnection()
+
+    def _deliver(self, events: list[Event]) -> None:
+        """Hand on events, request after request, without nesting."""
+        self._delivering = True
+        try:
+            self._hand_on(events)
+            while self._answered:
+                self._answered = False
+                if self.exchange.must_close or self._last_request():
+                    self._finish()
+                    return
+                self._hand_on(self._next_request())
+        finally:
+            self._delivering = False
+
+    def _hand_on(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, RequestHead):
+                self._begin(event)
+            elif self.responder is None:
+                # Answered before its body was read to the end: the rest is dropped, and the
+                # codec's must_close holds.
+                return
+            elif isinstance(event, bytes):
+                if not self._body_begun:
+                    self._body_begun = True
+                    self._begin_window(self.sweep.now)
+                self._body_bytes += len(event)
+                self._moved += len(event)
+                self.responder.request_data(event)
+            elif event is END:
+                if self.phase is _BODY:
+                    self.phase = _ANSWER
+                    self.deadline = self.sweep.now + self.idle_seconds
+                self.responder.request_end()
+            elif isinstance(event, Trailers):
+                self.responder.request_trailers(event.fields)
+
+    def _begin(self, head: RequestHead) -> None:
+        self._quiet_since = self.sweep.now
+        self._seen = self._moved
+        if head.length:
+            self.phase = _BODY
+            # A client that waits for a 100 is not slow.
+            self._body_begun = not head.expect_continue
+            self._begin_window(self._quiet_since)
+        else:
+            self.phase = _ANSWER
+            self.deadline = self._quiet_since + self.idle_seconds
+        self.responder = self.application.request(self, head)
+
+    def _next_request(self) -> list[Event]:
+        self.phase = _WAITING
+        self.deadline = self.sweep.now + self.limits.keep_alive_seconds
+        exchange = self.exchange
+        try:
+            events = exchange.next_cycle()
+        except ProtocolViolation as violation:
+            self._violated(violation)
+            return []
+        if not exchange.idle and not events:
+            self.phase = _HEAD
+            self.deadline = self.sweep.now + self.limits.head_seconds
+        self.resume_request()
+        return events
+
+    def _violated(self, violation: ProtocolViolation) -> None:
+        """The client broke the rules, or took too long: answer if that can still be done."""
+        responder, self.responder = self.responder, None
+        if responder is not None:
+            responder.request_broken(violation)
+        else:
+            self.application.bad_request(self, violation)
+
+    def _finish(self) -> None:
+        """
+        Close after an answer.
+
+        Closing a socket that holds unread bytes makes the kernel send a reset, which destroys
+        the answer on its way (RFC 9112 section 9.6). So where some of the request was not read,
+        we close our half and discard what comes, within bounds, until the client has closed.
+        """
+        if self.exchange.complete or self.input_ended:
+            self.close_now()
+            return
+        self.phase = _LINGER
+        self.deadline = self.sweep.now + self.idle_seconds
+        self._body_bytes = 0
+        self.transport.unregisterProducer()
+        self._resume()
+        self.transport.loseWriteConnection()
+
+    def _linger_read(self, count: int) -> None:
+        self._body_bytes += count
+        if self._body_bytes > self.limits.linger_bytes:
+            self.abort()

@@ -1,0 +1,216 @@
+"""
+The plain relay: any two transports, by Twisted's own producers and consumers.
+
+It is what runs over TLS and in memory, and the measure of the fast one: both pass the same tests.
+"""
+
+from __future__ import annotations
+
+import typing
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
+    IProtocol,
+    IPushProducer,
+)
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from aluvia.net.joined import IDLE, Ended, Relay
+from aluvia.net.transport import ABORTED, DONE, LOST, Wire
+
+__all__ = ["PlainRelay"]
+
+
+@implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
+class _End:
+    """
+    One of the two connections of a :class:`PlainRelay`: its protocol, and the producer of what the
+    other one writes.
+    """
+
+    __slots__ = (
+        "count",
+        "factory",
+        "finished",
+        "half_closes",
+        "lost",
+        "other",
+        "relay",
+        "transport",
+    )
+
+    other: _End
+
+    def __init__(self, relay: PlainRelay, transport: typing.Any, finished: bool) -> None:
+        self.relay = relay
+        self.transport = transport
+        self.factory: typing.Any = None
+        self.count = 0
+        self.finished = finished
+        self.lost = not getattr(transport, "connected", True) or bool(
+            getattr(transport, "disconnecting", False)
+        )
+        self.half_closes = (
+            IHalfCloseableDescriptor.providedBy(transport)
+            and not isinstance(transport, ProtocolWrapper)
+            and not getattr(transport, "TLS", False)
+        )
+
+    def makeConnection(self, transport: typing.Any) -> None:
+        """Not called: the transport was connected before."""
+
+    def connectionMade(self) -> None:
+        """Not called either."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass it on."""
+        self.count += len(data)
+        self.other.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        """Pass the FIN on, behind what is queued."""
+        self.finished = True
+        other = self.other
+        # A transport with a paused producer would wait for it, and neither close nor half-close.
+        other.transport.unregisterProducer()
+        if other.finished:
+            self.transport.loseConnection()
+            other.transport.loseConnection()
+        elif other.half_closes:
+            other.transport.loseWriteConnection()
+        else:
+            other.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """The FIN that we passed on is out."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The connection is gone; so must be the other one."""
+        self.lost = True
+        other = self.other
+        if self.finished:
+            # It had sent all, and is gone because we sent on. The other one still gets what is
+            # queued for it, and a FIN, and can take its time: what it sends now is dropped.
+            reason = DONE
+            if not other.finished and not other.lost:
+                other.transport.resumeProducing()
+        elif other.lost:
+            pass
+        elif reason.check(ConnectionDone):
+            other.transport.unregisterProducer()
+            other.transport.loseConnection()
+        else:
+            other.abort()
+        self.relay.lost(reason)
+
+    def abort(self) -> None:
+        """Reset it."""
+        transport = self.transport
+        # The TLS layer would say close_notify before, and what was cut would look whole.
+        while isinstance(transport, ProtocolWrapper):
+            transport = transport.transport
+        transport.abortConnection()
+
+    def pauseProducing(self) -> None:
+        """The other one has enough to write."""
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The other one has written it."""
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The other one is lost, which its ``connectionLost`` tells."""
+
+
+class PlainRelay(Relay):
+    """
+    A relay over any two transports.
+
+    What one of them is behind with is held by Twisted's transports, above whose high-water mark
+    (``bufferSize``) the other is not read.
+    """
+
+    __slots__ = ("_failure", "_left", "_right")
+
+    def __init__(
+        self, left: typing.Any, right: typing.Any, *, ended: Ended, left_eof: bool = False
+    ) -> None:
+        super().__init__(ended)
+        self._failure: Failure | None = None
+        self._left = _End(self, left, left_eof)
+        self._right = _End(self, right, False)
+        self._left.other = self._right
+        self._right.other = self._left
+
+    def start(self, left_bytes: bytes = b"", right_bytes: bytes = b"") -> None:
+        """Take over both; see :meth:`Relay.start`."""
+        left, right = self._left, self._right
+        if left.lost or right.lost:
+            self._failure = LOST
+            for end in (left, right):
+                if not end.lost:
+                    _switch_protocol(end.transport, end)
+                    end.abort()
+            self.lost(LOST)
+            return
+        for end in (left, right):
+            _switch_protocol(end.transport, end)
+            if not end.finished:
+                end.transport.resumeProducing()
+            end.transport.registerProducer(end.other, True)
+        for end, data in ((left, left_bytes), (right, right_bytes)):
+            if data:
+                end.dataReceived(data)
+        if left.finished:
+            left.readConnectionLost()
+
+    def abort(self) -> None:
+        """Reset both; ``ended`` is called when they are gone."""
+        self._abort(ABORTED)
+
+    @property
+    def bytes_from_left(self) -> int:
+        """How many bytes the left one has sent."""
+        return self._left.count
+
+    @property
+    def bytes_from_right(self) -> int:
+        """How many bytes the right one has sent."""
+        return self._right.count
+
+    def moved(self) -> int:
+        """What both have sent; what is written from a transport's own queue cannot be seen."""
+        return self._left.count + self._right.count
+
+    def lost(self, reason: Failure) -> None:
+        """One connection is gone. After the second it is over."""
+        if self._failure is None and not reason.check(ConnectionDone):
+            self._failure = reason
+        if self._left.lost and self._right.lost:
+            self._end(self._failure)
+
+    def _timed_out(self) -> None:
+        self._abort(IDLE)
+
+    def _abort(self, why: Failure) -> None:
+        if not self.over:
+            self._failure = self._failure or why
+            for end in (self._left, self._right):
+                if not end.lost:
+                    end.abort()
+
+
+def _switch_protocol(transport: typing.Any, protocol: _End) -> None:
+    """Make a transport deliver to another protocol."""
+    if isinstance(transport, Wire):
+        transport.switch_protocol(protocol)
+    elif isinstance(transport, ProtocolWrapper):
+        # TLS: a protocol to the transport below it, a transport to the one above.
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol

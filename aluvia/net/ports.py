@@ -1,0 +1,256 @@
+"""
+Where connections come from: our listening port. (The other way is :mod:`aluvia.net.connecting`.)
+
+A connection is accepted with as few system calls as there can be: what its socket inherits from the
+listener is set once, on the listener.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import errno
+import socket
+import typing
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IProtocolFactory
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from aluvia.net.connecting import ClientWire, Connecting
+from aluvia.net.transport import DONE, Wire, address_of
+
+__all__ = ["ClientWire", "Connecting", "ServerWire", "Wire", "WirePort", "listen"]
+
+_log = Logger()
+
+#: How long accepting pauses when the system is out of descriptors or memory; seconds.
+EXHAUSTED_PAUSE = 1.0
+
+#: The most connections that one event accepts.
+MOST_ACCEPTS = 64
+
+# What accept(2) says when the connection failed in the queue: the next one may be well. After any
+# other error (no descriptor, no memory) the queue is as it was, and trying at once would spin.
+_PASSING = frozenset(
+    getattr(errno, name)
+    for name in (
+        "ECONNABORTED",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENONET",
+        "ENOPROTOOPT",
+        "EOPNOTSUPP",
+        "EPERM",
+        "EPROTO",
+    )
+    if hasattr(errno, name)
+)
+
+
+class Counter(typing.Protocol):
+    """Told of each connection of a port; see :class:`aluvia.net.accept.Admission`."""
+
+    def opened(self) -> None:
+        """One more."""
+
+    def closed(self) -> None:
+        """One less."""
+
+
+class ServerWire(Wire):
+    """
+    An accepted connection.
+
+    :ivar server: the port that accepted it.
+    """
+
+    def __init__(
+        self,
+        skt: socket.socket,
+        protocol: IProtocol,
+        peer: tuple[typing.Any, ...],
+        server: WirePort,
+        reactor: typing.Any,
+    ) -> None:
+        Wire.__init__(self, skt, protocol, peer, reactor)
+        self.server = server
+
+    def release(self, *, reset: bool = False) -> None:
+        """Close, and leave the port's books."""
+        if not self.disconnected:
+            Wire.release(self, reset=reset)
+            self.server.forget(self)
+
+
+class WirePort(tcp.Port):
+    """
+    A listening port.
+
+    Accepting can be *held*, by anybody and for any reason; it goes on when nobody holds it. Clients
+    then wait in the kernel's queue, where they cost us nothing.
+
+    :ivar wires: the connections that are open.
+    :ivar counter: told of each.
+    :ivar emptied: called when the last connection has closed.
+    """
+
+    counter: Counter | None = None
+    emptied: collections.abc.Callable[[], None] | None = None
+    reactor: typing.Any
+    _retry: IDelayedCall | None = None
+    _starved = False
+
+    def __init__(
+        self,
+        port: int,
+        factory: IProtocolFactory,
+        backlog: int = 1024,
+        interface: str = "",
+        reactor: typing.Any = None,
+    ) -> None:
+        tcp.Port.__init__(self, port, factory, backlog, interface, reactor)
+        self.wires: set[ServerWire] = set()
+        self._holders: set[object] = set()
+
+    def startListening(self) -> None:
+        """Bind and listen. Every option here is inherited by what is accepted (Linux)."""
+        if self._preexistingSocket is not None:
+            _set_options(self._preexistingSocket)
+        tcp.Port.startListening(self)
+        # The logic of stock ports begins with 100.
+        self.numberAccepts = 1
+
+    def createInternetSocket(self) -> socket.socket:
+        """Make the listening socket."""
+        skt: socket.socket = tcp.Port.createInternetSocket(self)
+        _set_options(skt)
+        return skt
+
+    def hold(self, holder: object) -> None:
+        """Stop accepting."""
+        if not self._holders and self.connected:
+            self.stopReading()
+        self._holders.add(holder)
+
+    def let_go(self, holder: object) -> None:
+        """Accept again, unless somebody else holds us. Harmless for one who does not hold."""
+        if holder in self._holders:
+            self._holders.remove(holder)
+            if not self._holders and self.connected and not self.disconnecting:
+                self.startReading()
+
+    def forget(self, wire: ServerWire) -> None:
+        """A connection of ours has closed."""
+        self.wires.discard(wire)
+        if self.counter is not None:
+            self.counter.closed()
+        if not self.wires and self.emptied is not None:
+            self.emptied()
+
+    def doRead(self) -> None:
+        """
+        Accept what waits.
+
+        How many are tried follows what came last time: a quiet port does not pay for the ``accept``
+        that finds nobody, a busy one empties its queue.
+        """
+        listening: typing.Any = self.socket
+        accepted = 0
+        while accepted < self.numberAccepts and not self._holders and self.connected:
+            try:
+                # socket.accept() without what it asks the system again each time.
+                descriptor, peer = listening._accept()
+            except BlockingIOError:
+                break
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    self._exhausted(error)
+                    break
+                accepted += 1
+                continue
+            accepted += 1
+            self._starved = False
+            skt = socket.socket(self.addressFamily, self.socketType, 0, descriptor)
+            skt.setblocking(False)
+            self._serve(skt, peer)
+        if accepted == self.numberAccepts:
+            self.numberAccepts = min(2 * accepted, MOST_ACCEPTS)
+        else:
+            self.numberAccepts = max(1, accepted)
+
+    def loseConnection(self, connDone: Failure = DONE) -> typing.Any:
+        """Stop listening; what was accepted lives on."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        return tcp.Port.loseConnection(self, connDone)
+
+    stopListening = loseConnection
+
+    def _serve(self, skt: socket.socket, peer: tuple[typing.Any, ...]) -> None:
+        """Make it a connection. An error in making its protocol is that connection's alone."""
+        wire = None
+        try:
+            protocol = self.factory.buildProtocol(address_of(peer))  # type: ignore[union-attr]
+            if protocol is None:
+                skt.close()
+                return
+            wire = ServerWire(skt, protocol, peer, self, self.reactor)
+            self.wires.add(wire)
+            if self.counter is not None:
+                self.counter.opened()
+            wire.startReading()
+            protocol.makeConnection(wire)
+        except Exception:
+            _log.failure("Serving a new connection failed.")
+            if wire is None:
+                skt.close()
+            else:
+                wire.abortConnection()
+
+    def _exhausted(self, error: OSError) -> None:
+        """
+        Pause until descriptors may be free again.
+
+        The connection stays in the kernel's queue, so the port would be ready again at once, and
+        again.
+        """
+        if not self._starved:
+            self._starved = True
+            _log.warn(
+                "Accepting pauses on port {port}: {error}", port=self._realPortNumber, error=error
+            )
+        self.hold(self)
+        self._retry = self.reactor.callLater(EXHAUSTED_PAUSE, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.let_go(self)
+
+
+def _set_options(skt: socket.socket) -> None:
+    skt.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    skt.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def listen(
+    reactor: typing.Any,
+    address: str,
+    port: int,
+    factory: IProtocolFactory,
+    *,
+    backlog: int = 1024,
+) -> WirePort:
+    """
+    Listen.
+
+    :param address: an IPv4 or IPv6 literal.
+    :param port: 0 for any free one; ``getHost().port`` tells which.
+    :raises CannotListenError: with the system's error as ``socketError``.
+    """
+    listening = WirePort(port, factory, backlog, address, reactor)
+    listening.startListening()
+    return listening

@@ -1,0 +1,72 @@
+"""Tests of :mod:`aluvia.net.addresses`."""
+
+from __future__ import annotations
+
+import socket
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.net.addresses import Address, from_sockaddr, interleaved, literal
+from aluvia.net.test.dialling import addresses
+
+
+class Literals(SynchronousTestCase):
+    """What is an address already."""
+
+    def test_addresses(self) -> None:
+        """Canonical IPv4 and IPv6 are read."""
+        self.assertEqual(literal("192.0.2.1"), (Address(socket.AF_INET, "192.0.2.1"),))
+        self.assertEqual(literal("2001:db8::1"), (Address(socket.AF_INET6, "2001:db8::1"),))
+
+    def test_names(self) -> None:
+        """A name, and what only looks like an address, are none."""
+        for name in ("example.com", "a1", "1.2.3", "256.1.1.1", "[::1]", "::1%lo", "1::2::3", ""):
+            self.assertIsNone(literal(name))
+
+    def test_nul(self) -> None:
+        """Neither is what no name can have."""
+        self.assertIsNone(literal("127.0.0.1\0"))
+
+
+class Order(SynchronousTestCase):
+    """RFC 8305 §4."""
+
+    def test_families_take_turns(self) -> None:
+        """The first address stays first, and then the families take turns."""
+        given = addresses("2001:db8::1", "2001:db8::2", "2001:db8::3", "192.0.2.1")
+        expected = addresses("2001:db8::1", "192.0.2.1", "2001:db8::2", "2001:db8::3")
+        self.assertEqual(tuple(interleaved(given)), expected)
+
+    def test_repeated(self) -> None:
+        """An address is tried once."""
+        given = addresses("192.0.2.1", "192.0.2.2", "192.0.2.1")
+        self.assertEqual(tuple(interleaved(given)), addresses("192.0.2.1", "192.0.2.2"))
+
+    def test_nothing(self) -> None:
+        """No addresses, no order."""
+        self.assertEqual(interleaved(()), [])
+
+
+class SocketAddresses(SynchronousTestCase):
+    """What ``getaddrinfo`` gives."""
+
+    def test_zone(self) -> None:
+        """The zone of a link-local address is kept: without it, it leads nowhere."""
+        self.assertEqual(
+            from_sockaddr(socket.AF_INET6, ("fe80::1", 0, 0, 2)),
+            Address(socket.AF_INET6, "fe80::1%2"),
+        )
+        self.assertEqual(
+            from_sockaddr(socket.AF_INET6, ("fe80::1%2", 0, 0, 2)),
+            Address(socket.AF_INET6, "fe80::1%2"),
+        )
+
+    def test_no_zone(self) -> None:
+        """Others have none."""
+        self.assertEqual(
+            from_sockaddr(socket.AF_INET6, ("2001:db8::1", 0, 0, 0)),
+            Address(socket.AF_INET6, "2001:db8::1"),
+        )
+        self.assertEqual(
+            from_sockaddr(socket.AF_INET, ("192.0.2.1", 0)), Address(socket.AF_INET, "192.0.2.1")
+        )

@@ -1,0 +1,187 @@
+"""Writing with our transport: at once where that is right, and every promise of the stock kept."""
+
+from __future__ import annotations
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import (
+    IPullProducer,
+    IPushProducer,
+    ITCPTransport,
+)
+from zope.interface import implementer
+from zope.interface.verify import verifyObject
+
+from aluvia.net.test.tunnels import SMALL_BUFFER, reactor
+from aluvia.net.test.wires import MUCH, Listener, WireCase
+from aluvia.net.transport import Wire
+
+
+class WriteTests(WireCase):
+    """Writing at once, and when not."""
+
+    async def test_it_is_a_tcp_transport(self) -> None:
+        """It provides what Twisted's transports provide."""
+        _, _, made = self.connect()
+        verifyObject(ITCPTransport, made)
+        self.assertEqual(made.getPeer().host, "127.0.0.1")
+        self.assertEqual(made.getHost().port, made.socket.getsockname()[1])
+        self.assertIn("Listener", repr(made))
+        self.assertEqual(made.logPrefix(), "Wire")
+
+    async def test_a_write_is_out_when_it_returns(self) -> None:
+        """Nothing is queued, no write event is asked for, and order is kept."""
+        peer, _, made = self.connect()
+        self.refused_write_events(made)
+        made.write(b"one ")
+        made.write(b"")
+        made.writeSequence([b"two ", b"three"])
+        self.assertEqual(await peer.read_exactly(13), b"one two three")
+
+    async def test_what_the_kernel_does_not_take_is_queued(self) -> None:
+        """All of it arrives, in order, with what is written after it."""
+        peer, _, made = self.connect(SMALL_BUFFER)
+        made.write(MUCH)
+        made.write(b"then")
+        made.writeSequence([b" this", b" too"])
+        self.assertIn(made, reactor.getWriters())
+        expected = MUCH + b"then this too"
+        self.assertTrue(await peer.read_exactly(len(expected)) == expected)
+        await self.turns(2)
+        self.assertNotIn(made, reactor.getWriters())
+
+    async def test_only_bytes(self) -> None:
+        """Anything else is the caller's mistake, as with the stock one."""
+        _, _, made = self.connect()
+        self.assertRaises(TypeError, made.write, "text")
+        self.assertRaises(TypeError, made.write, bytearray(b"x"))
+        self.assertRaises(TypeError, made.writeSequence, ["text"])
+
+    async def test_an_error_is_met_by_the_reactor_not_by_the_writer(self) -> None:
+        """Writing to a connection that was reset does not lose it within ``write``."""
+        peer, protocol, made = self.connect()
+        made.stopReading()
+        peer.reset()
+        made.write(b"x")
+        made.write(b"x")
+        self.assertEqual(protocol.lost, [])
+        await protocol.gone
+        self.assertTrue(protocol.lost[0].check(ConnectionLost))
+
+    async def test_writing_to_a_lost_connection(self) -> None:
+        """Does nothing."""
+        _, protocol, made = self.connect()
+        made.abortConnection()
+        made.write(b"x")
+        await protocol.gone
+        made.write(b"x")
+        made.writeSequence([b"x"])
+        made.loseConnection()
+        made.abortConnection()
+        self.assertEqual(made.fileno(), -1)
+        self.assertEqual(len(protocol.lost), 1)
+
+    async def test_a_protocol_is_switched(self) -> None:
+        """Bytes go to the new one, without a ``makeConnection``."""
+        peer, old, made = self.connect()
+        new = Listener()
+        made.switch_protocol(new)
+        await peer.send(b"x")
+        await self.when(lambda: new.received == b"x")
+        self.assertIsNone(new.transport)
+        self.assertEqual(old.received, b"")
+
+
+@implementer(IPullProducer)
+class Pulled:
+    """A producer that writes a piece each time that it is asked."""
+
+    def __init__(self, made: Wire, pieces: int) -> None:
+        self.wire = made
+        self.pieces = pieces
+        self.stopped = False
+
+    def resumeProducing(self) -> None:
+        """Write a piece."""
+        self.wire.write(b"p" * 1000)
+        self.pieces -= 1
+        if not self.pieces:
+            self.wire.unregisterProducer()
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.stopped = True
+
+
+@implementer(IPushProducer)
+class Pushed:
+    """A producer that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def pauseProducing(self) -> None:
+        """Note it."""
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        """Note it."""
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        """Note it."""
+        self.told.append("stop")
+
+
+class ProducerTests(WireCase):
+    """Producers of both kinds."""
+
+    async def test_a_pull_producer_is_asked_until_it_has_no_more(self) -> None:
+        """300 000 bytes in 300 pieces, each after the one before is out."""
+        peer, _, made = self.connect()
+        producer = Pulled(made, 300)
+        made.registerProducer(producer, False)
+        self.assertEqual(await peer.read_exactly(300_000), b"p" * 300_000)
+        self.assertEqual(producer.pieces, 0)
+
+    async def test_a_connection_closes_when_the_pull_producer_is_through(self) -> None:
+        """``loseConnection`` waits for it."""
+        peer, protocol, made = self.connect()
+        made.registerProducer(Pulled(made, 300), False)
+        made.loseConnection()
+        self.assertEqual(await peer.read_to_end(), b"p" * 300_000)
+        await protocol.gone
+
+    async def test_a_push_producer_is_paused_and_resumed(self) -> None:
+        """Above the high-water mark it is paused, and when all is out resumed; not before."""
+        peer, _, made = self.connect(SMALL_BUFFER)
+        producer = Pushed()
+        made.registerProducer(producer, True)
+        made.write(b"small")
+        self.assertEqual(producer.told, [])
+        made.write(MUCH)
+        self.assertEqual(producer.told, ["pause"])
+        await peer.read_exactly(len(MUCH) + 5)
+        await self.when(lambda: producer.told == ["pause", "resume"])
+        # It is not in the way of writing at once.
+        self.refused_write_events(made)
+        made.write(b"again")
+        self.assertEqual(await peer.read_exactly(5), b"again")
+        made.unregisterProducer()
+
+    async def test_a_lost_connection_stops_its_producer(self) -> None:
+        """Once; and one that is registered afterwards is stopped at once."""
+        peer, protocol, made = self.connect()
+        producer, late = Pushed(), Pushed()
+        made.registerProducer(producer, True)
+        peer.reset()
+        await protocol.gone
+        self.assertEqual(producer.told, ["stop"])
+        made.registerProducer(late, True)
+        self.assertEqual(late.told, ["stop"])
+
+    async def test_two_producers(self) -> None:
+        """Are one too many."""
+        _, _, made = self.connect()
+        made.registerProducer(Pushed(), True)
+        self.assertRaises(RuntimeError, made.registerProducer, Pushed(), True)
+        made.unregisterProducer()

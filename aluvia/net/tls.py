@@ -1,0 +1,306 @@
+"""
+TLS as a client: what we trust, how we dial, and what a failure means.
+
+The certificate is verified twice over. OpenSSL verifies the chain during the handshake; when
+that is done, and before any byte of ours is sent, service-identity compares the host that was
+dialled with the certificate (RFC 9525), and whatever goes wrong in that refuses.
+
+This is not :func:`twisted.internet.ssl.optionsForClientTLS`, for two reasons. It compares inside
+OpenSSL's callback, and there it lets pass whatever raises anything but a mismatch: a certificate
+without a subjectAltName, signed by an authority that we trust, is taken for any host (seen with
+Twisted 26.10 and service-identity 26.1). And it loads the authorities anew for every host.
+
+.. code-block:: text
+
+    state      leaves on
+    ---------  -----------------------------------------------------------------------------
+    TCP        connected -> HANDSHAKE;  failed -> OVER
+    HANDSHAKE  done and the host is the right one -> OVER, the protocol is switched;
+               the wrong host, a bad chain (tls_certificate_error), an alert or bytes that are
+               no TLS (tls_protocol_error), a lost connection (connection_terminated), the
+               deadline (connection_timeout) -> OVER, the connection is closed
+    OVER       nothing is called any more, nothing is held
+"""
+
+from __future__ import annotations
+
+import typing
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from service_identity import VerificationError
+from service_identity.pyopenssl import verify_hostname, verify_ip_address
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IReactorTime,
+    ITransport,
+)
+from twisted.internet.protocol import ClientFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from aluvia.net.addresses import literal
+from aluvia.net.deadlines import Deadlines
+from aluvia.net.dial import Dialer, Dialing, DialReactor
+from aluvia.net.errors import DialError, dial_error
+from aluvia.net.resolve import Failed
+
+__all__ = ["TLSDialer", "TLSWire", "client_context"]
+
+#: X509_verify_cert_error codes (OpenSSL's x509_vfy.h) that people meet.
+_BAD_CHAINS = {
+    9: "The certificate is not valid yet.",
+    10: "The certificate has expired.",
+    18: "The certificate is self-signed.",
+    19: "The certificate's chain ends in an authority that is not trusted.",
+    20: "The certificate's authority is not trusted.",
+    21: "The certificate's authority is not trusted.",
+    23: "The certificate has been revoked.",
+    26: "The certificate is not for a server.",
+}
+
+
+def client_context(extra_authorities: bytes | None = None) -> SSL.Context:
+    """
+    Make the context for connections on which we are the client: TLS 1.2 or later, ALPN http/1.1.
+
+    It loads the platform's authorities, which takes some ten milliseconds: one for all hosts.
+
+    :param extra_authorities: certificates in PEM that are trusted besides the platform's.
+    :raises ValueError: if ``extra_authorities`` holds no certificate, or a broken one.
+    """
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION)
+    # An idle connection gives its buffers back.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_alpn_protos([b"http/1.1"])
+    context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _note_verification)
+    context.set_default_verify_paths()
+    if extra_authorities is not None:
+        store = context.get_cert_store()
+        assert store is not None  # only a context that could not be made has none
+        for certificate in x509.load_pem_x509_certificates(extra_authorities):
+            store.add_cert(crypto.X509.from_cryptography(certificate))
+    return context
+
+
+def _note_verification(
+    connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+) -> bool:
+    """Keep OpenSSL's verdict, and tell the connection's wire why it is what it is."""
+    if not ok:
+        connection.get_app_data().bad_chain = error
+    return bool(ok)
+
+
+class TLSWire(TLSMemoryBIOProtocol):
+    """
+    A TLS transport whose protocol can be changed, as that of the plain ones in ``net.ports``.
+
+    It does not wait for its peer to close too, as stock ones do: a silent peer would keep the
+    socket for ever (RFC 8446 §6.1 asks for no more than our own close_notify). And it has no
+    half-close: Twisted's TLS ends with the first close_notify of either side.
+
+    :ivar host: the host that was dialled.
+    :ivar bad_chain: OpenSSL's reason for refusing the chain, 0 if it did not.
+    """
+
+    host = ""
+    bad_chain = 0
+
+    def switch_protocol(self, protocol: IProtocol) -> None:
+        """Give what comes from now on to this protocol. It is not told of the connection."""
+        self.wrappedProtocol = protocol
+
+    def loseWriteConnection(self) -> None:
+        """Close; the stock one would send a FIN beneath the TLS, as if the end had been cut off."""
+        self.loseConnection()
+
+    def _shutdownTLS(self) -> None:  # noqa: N802
+        super()._shutdownTLS()
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class _Connections:
+    """Makes OpenSSL's connection for a wire."""
+
+    def __init__(self, context: SSL.Context) -> None:
+        self._context = context
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
+        wire = typing.cast(TLSWire, tlsProtocol)
+        connection = SSL.Connection(self._context, None)
+        if literal(wire.host) is None:
+            # RFC 6066 §3: names alone.
+            connection.set_tlsext_host_name(wire.host.encode("ascii"))
+        return connection
+
+
+class TLSDialer:
+    """
+    Dials TLS, and verifies that the host that was dialled is the one that answered.
+
+    :param tcp: dials what lies beneath. Its own deadline bounds its part.
+    :param context: see :func:`client_context`.
+    :param deadlines: ends a handshake at its deadline.
+    :param connect_timeout: for the whole of a dial, the TCP part included; seconds.
+    """
+
+    def __init__(
+        self,
+        reactor: DialReactor,
+        tcp: Dialer,
+        context: SSL.Context,
+        deadlines: Deadlines,
+        *,
+        connect_timeout: float = 10.0,
+    ) -> None:
+        self._reactor = reactor
+        self._tcp = tcp
+        self._deadlines = deadlines
+        self._connect_timeout = connect_timeout
+        self._factory = TLSMemoryBIOFactory(
+            # The reactor's clock is for stock TLS transports, which aggregate; ours does not.
+            _Connections(context),
+            True,
+            ClientFactory(),
+            clock=typing.cast(IReactorTime, reactor),
+        )
+
+    def dial(self, host: str, port: int, protocol: IProtocol, failed: Failed) -> Dialing:
+        """Connect a protocol; see :meth:`aluvia.net.dial.Dialer.dial`."""
+        deadline = self._reactor.seconds() + self._connect_timeout
+        handshake = _Handshake(self._deadlines, host, protocol, failed, deadline)
+        wire = TLSWire(self._factory, handshake)
+        wire.host = host
+        handshake.begin(self._tcp, port, wire)
+        return handshake
+
+
+@implementer(IProtocol, IHandshakeListener)
+class _Handshake:
+    """One dial; the wire's protocol until the handshake is done."""
+
+    __slots__ = (
+        "__weakref__",
+        "_deadlines",
+        "_dialing",
+        "_failed",
+        "_host",
+        "_over",
+        "_protocol",
+        "_wire",
+        "deadline",
+        "factory",
+    )
+
+    def __init__(
+        self,
+        deadlines: Deadlines,
+        host: str,
+        protocol: IProtocol,
+        failed: Failed,
+        deadline: float,
+    ) -> None:
+        self._deadlines = deadlines
+        self._host = host
+        self._protocol = protocol
+        self._failed = failed
+        self._dialing: Dialing | None = None
+        self._wire: TLSWire | None = None
+        self._over = False
+        self.deadline = deadline
+        self.factory: typing.Any = None
+
+    def begin(self, tcp: Dialer, port: int, wire: TLSWire) -> None:
+        """Dial what lies beneath."""
+        dialing = tcp.dial(self._host, port, wire, self._fail)
+        if self._wire is None and not self._over:
+            self._dialing = dialing
+
+    def cancel(self) -> None:
+        """Leave nothing; see :meth:`aluvia.net.dial.Dialing.cancel`."""
+        if not self._over:
+            self._end()
+            if self._wire is not None:
+                self._wire.abortConnection()
+            elif self._dialing is not None:
+                self._dialing.cancel()
+
+    def deadline_passed(self, now: float) -> None:
+        """The peer has connected, and then said nothing, or not enough."""
+        self._refuse(DialError("connection_timeout", 504, "The TLS handshake took too long."))
+
+    def makeConnection(self, transport: ITransport) -> None:
+        """TCP is up."""
+        self._wire = typing.cast(TLSWire, transport)
+        # It holds us: kept, the two would be a cycle.
+        self._dialing = None
+        self.connectionMade()
+
+    def connectionMade(self) -> None:
+        """Leave it to the wire to begin the handshake."""
+        self._deadlines.watch(self)
+
+    def handshakeCompleted(self) -> None:  # noqa: N802
+        """Compare the host, and leave the wire to the protocol."""
+        wire = self._wire
+        if self._over or wire is None:
+            return
+        wrong = _identity_error(wire.getHandle(), self._host)
+        if wrong is not None:
+            self._refuse(DialError("tls_certificate_error", 502, wrong))
+            return
+        self._end()
+        wire.switch_protocol(self._protocol)
+        self._protocol.makeConnection(wire)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Nothing comes before the handshake is done, and then it comes to the protocol."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The handshake has failed, in one way or another."""
+        if not self._over and self._wire is not None:
+            self._fail(_handshake_error(reason, self._wire.bad_chain))
+
+    def _refuse(self, error: DialError) -> None:
+        if not self._over and self._wire is not None:
+            self._end()
+            self._wire.abortConnection()
+            self._failed(error)
+
+    def _fail(self, error: DialError) -> None:
+        self._end()
+        self._failed(error)
+
+    def _end(self) -> None:
+        self._over = True
+        self._deadlines.forget(self)
+
+
+def _identity_error(connection: SSL.Connection, host: str) -> str | None:
+    """Say why the certificate is not this host's; None if it is."""
+    verify = verify_hostname if literal(host) is None else verify_ip_address
+    try:
+        verify(connection, host)
+    except VerificationError:
+        return "The certificate is for another host."
+    except Exception:
+        # No names in it, names that cannot be read, whatever else: nothing was proved.
+        return "The certificate does not say which host it is for."
+    return None
+
+
+def _handshake_error(reason: Failure, bad_chain: int) -> DialError:
+    if bad_chain:
+        detail = _BAD_CHAINS.get(
+            bad_chain, f"The certificate was refused for OpenSSL's reason {bad_chain}."
+        )
+        return DialError("tls_certificate_error", 502, detail)
+    return dial_error(reason.value)
