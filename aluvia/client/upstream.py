@@ -1,0 +1,92 @@
+"""The two ways out: straight to the origin, or through the gateway."""
+
+from __future__ import annotations
+
+import typing
+
+from twisted.internet.interfaces import IProtocol, IReactorTime
+
+from aluvia.client.routing import Route
+from aluvia.net.dial import Dialers, Dialing
+from aluvia.net.http_client import ClientConnection
+from aluvia.net.idle import IdleConnections
+from aluvia.net.parent import ParentProxy, ParentProxyDialer
+from aluvia.net.resolve import Failed
+from aluvia.wire.limits import Limits
+
+#: Carries a request's id to the gateway, and ends there.
+REQUEST_ID = b"X-Aluvia-Request-ID"
+
+
+class Upstreams:
+    """
+    Connections to origins and to the gateway.
+
+    :param dialers: ``tcp`` for origins and gateways in the clear, ``tls`` for gateways over TLS.
+    :param parent: asks a gateway for a tunnel.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        dialers: Dialers,
+        parent: ParentProxyDialer,
+        idle: IdleConnections[ClientConnection],
+        limits: Limits,
+    ) -> None:
+        self._clock = clock
+        self._tcp = dialers["tcp"]
+        self._tls = dialers["tls"]
+        self._parent = parent
+        self._idle = idle
+        self._limits = limits
+
+    def take_idle(self, route: Route, host: str, port: int) -> ClientConnection | None:
+        """A connection that was used before and still stands, or None."""
+        return self._idle.take(_key(route.gateway, host, port))
+
+    def put_idle(self, connection: ClientConnection) -> None:
+        """Keep a connection for the next request to the same place."""
+        connection.exchange.next_cycle()
+        connection.requester = None
+        connection.reused = True
+        # A slow client may have paused it; idle, it must see its peer's FIN.
+        connection.transport.resumeProducing()
+        self._idle.put(connection.key, connection)
+
+    def new_connection(self, route: Route, host: str, port: int) -> ClientConnection:
+        """A connection to be dialled by :meth:`dial_forward`."""
+        key = _key(route.gateway, host, port)
+        return ClientConnection(key, self._limits, self._clock.seconds(), self._idle.discard)
+
+    def dial_forward(
+        self, route: Route, host: str, port: int, protocol: IProtocol, failed: Failed
+    ) -> Dialing:
+        """Connect ``protocol`` to the origin, or to the gateway that forwards to it."""
+        gateway = route.gateway
+        if gateway is None:
+            return self._tcp.dial(host, port, protocol, failed)
+        dialer = self._tls if gateway.tls else self._tcp
+        return dialer.dial(gateway.host, gateway.port, protocol, failed)
+
+    def dial_tunnel(
+        self,
+        route: Route,
+        host: str,
+        port: int,
+        protocol: IProtocol,
+        failed: Failed,
+        request_id: str,
+    ) -> Dialing:
+        """Connect ``protocol`` to the origin, if need be by a CONNECT at the gateway."""
+        gateway = route.gateway
+        if gateway is None:
+            return self._tcp.dial(host, port, protocol, failed)
+        fields = [(REQUEST_ID, request_id.encode("ascii"))]
+        return self._parent.dial(gateway, host, port, protocol, failed, fields)
+
+
+def _key(gateway: ParentProxy | None, host: str, port: int) -> typing.Hashable:
+    if gateway is None:
+        return (host, port)
+    return (gateway.tls, gateway.host, gateway.port)

@@ -1,0 +1,10 @@
+"""The commands that aluvia adds to ``twistd``: one line for each door that exists."""
+
+from twisted.application.service import ServiceMaker
+
+aluvia = ServiceMaker(
+    "aluvia",
+    "aluvia.client.tap",
+    "A local forward proxy: each request direct or through a gateway, by hostname rules.",
+    "aluvia",
+)
