@@ -1,0 +1,141 @@
+"""``aluvia run``: a command, with a proxy of its own for as long as it runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import typing
+from urllib.parse import quote
+
+from aluvia.cli.child import ProxyProcess
+from aluvia.cli.command import USAGE, CommandError, Commands, Parser, add_command
+from aluvia.client.options import OPTIONS
+from aluvia.client.settings import Settings, SettingsError, load_settings
+from aluvia.client.takes import Rules, Switch
+
+#: What is different from ``twistd aluvia`` if nothing else is said: many may run at once, they
+#: should not be heard, and whatever a command leaves behind is not waited for.
+DEFAULTS = {"port": "0", "admin-port": "none", "log-level": "silent", "drain-timeout": "0"}
+
+NO_PROXY = "localhost,127.0.0.1,::1"
+
+NOT_FOUND = 127
+NOT_EXECUTABLE = 126
+
+_FORWARDED = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)
+
+
+def add(commands: Commands) -> Parser:
+    """Add the command, with every option of ``twistd aluvia``."""
+    parser = add_command(
+        commands,
+        "run",
+        execute,
+        "Run a command with a proxy of its own, which its environment names (HTTP_PROXY and "
+        "others). The proxy ends when the command does; the status is the command's.",
+        "[options] -- COMMAND...",
+    )
+    for option in OPTIONS:
+        text = option.text.replace("%", "%%")
+        default = DEFAULTS.get(option.name)
+        if default is not None:
+            text = f"{text.partition(' [')[0]} [default: {default}]"
+        if option.takes == Switch():
+            parser.add_argument(option.flag, action="store_const", const=True, help=text)
+        else:
+            action = "append" if option.takes == Rules() else "store"
+            parser.add_argument(option.flag, action=action, metavar=option.metavar, help=text)
+    parser.add_argument("--config", metavar="FILE", help="a TOML file with any of these options")
+    return parser
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Start the proxy, run the command, end the proxy."""
+    if not arguments.command:
+        raise CommandError("no command: aluvia run [options] -- COMMAND...", USAGE)
+    flags: dict[str, typing.Any] = dict(DEFAULTS)
+    for name in (*(option.name for option in OPTIONS), "config"):
+        given = getattr(arguments, name.replace("-", "_"))
+        if given is not None:
+            flags[name] = given
+    try:
+        # The child would say the same; but it has not been started yet.
+        settings = load_settings(flags, os.environ)
+    except SettingsError as error:
+        raise CommandError(str(error), error.status) from None
+    with ProxyProcess(flags, os.environ) as proxy:
+        environ = command_environment(os.environ, with_user(proxy.url, settings))
+        return run_command(arguments.command, environ, proxy)
+
+
+def with_user(url: str, settings: Settings) -> str:
+    """The proxy's URL, with a local user's credentials where it wants some."""
+    for username, password in (settings.local_users or {}).items():
+        return url.replace("://", f"://{quote(username, safe='')}:{quote(password, safe='')}@", 1)
+    return url
+
+
+def command_environment(environ: typing.Mapping[str, str], url: str) -> dict[str, str]:
+    """The environment in which a program uses the proxy, in either spelling of the names."""
+    changed = dict(environ)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
+        changed[name] = changed[name.lower()] = url
+    changed["NO_PROXY"] = changed["no_proxy"] = NO_PROXY
+    return changed
+
+
+def run_command(
+    words: typing.Sequence[str], environ: typing.Mapping[str, str], proxy: ProxyProcess
+) -> int:
+    """
+    Run the command to its end, and pass signals on to it.
+
+    Signals are taken one by one with ``sigwaitinfo``, which also tells who sent them: those that a
+    terminal sends (Ctrl-C) reach the command by themselves, since it is in our process group, and
+    would come twice if we passed them on.
+
+    :return: its status; 128 + N if signal N ended it; 127 or 126 if it could not be started.
+    """
+    watched = {*_FORWARDED, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    try:
+        command = subprocess.Popen(
+            words,
+            env=environ,
+            # Unsafe beside threads; there are none here.
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),  # noqa: PLW1509
+        )
+        while command.poll() is None:
+            number, from_kernel = _next_signal(watched)
+            if number == signal.SIGCHLD:
+                proxy.complain_if_ended()
+            elif not from_kernel:
+                command.send_signal(number)
+    except FileNotFoundError:
+        sys.stderr.write(f"aluvia: {words[0]}: no such command\n")
+        return NOT_FOUND
+    except OSError as error:
+        sys.stderr.write(f"aluvia: {words[0]}: {error.strerror}\n")
+        return NOT_EXECUTABLE
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return 128 - command.returncode if command.returncode < 0 else command.returncode
+
+
+def _next_signal(watched: typing.Collection[signal.Signals]) -> tuple[int, bool]:
+    """The next signal, and whether the kernel sent it of itself."""
+    if sys.platform == "darwin":
+        # There is no sigwaitinfo.
+        return signal.sigwait(watched), False
+    info = signal.sigwaitinfo(watched)
+    return info.si_signo, info.si_code > 0

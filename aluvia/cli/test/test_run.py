@@ -1,0 +1,265 @@
+"""Tests for :mod:`aluvia.cli.run`: real processes, since they are what it is about."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import termios
+import time
+import typing
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.cli.child import ProxyProcess
+from aluvia.cli.run import DEFAULTS, command_environment, with_user
+from aluvia.cli.test.test_main import ALUVIA
+from aluvia.client.settings import Settings
+
+SECONDS = 60
+
+#: Says that it is ready, and which signals came until a second after the first.
+SIGNALLED = """
+import signal, sys, time
+came = []
+for number in (1, 2, 3, 10, 12, 15):
+    signal.signal(number, lambda number, frame: came.append(number))
+print("ready", flush=True)
+end = time.monotonic() + 30
+while not came and time.monotonic() < end:
+    time.sleep(0.02)
+time.sleep(1)
+print(sorted(came), flush=True)
+sys.exit(9)
+"""
+
+
+def clean_environment() -> dict[str, str]:
+    """Ours, with nothing for aluvia but a gateway, which no request here goes through."""
+    ours = {name: text for name, text in os.environ.items() if not name.startswith("ALUVIA_")}
+    return ours | {"ALUVIA_GATEWAY_URL": "http://127.0.0.1:9"}
+
+
+class RunCase(SynchronousTestCase):
+    """A call of ``aluvia run``."""
+
+    def start(self, *words: str, **options: typing.Any) -> subprocess.Popen[str]:
+        """Start it."""
+        pipe = subprocess.PIPE
+        defaults = {"stdout": pipe, "stderr": pipe, "text": True, "env": clean_environment()}
+        child: subprocess.Popen[str] = subprocess.Popen(
+            [*ALUVIA, "run", *words], **typing.cast(typing.Any, defaults | options)
+        )
+        self.addCleanup(self.end, child)
+        return child
+
+    def end(self, child: subprocess.Popen[str]) -> None:
+        """Leave nothing."""
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+        if child.poll() is None:
+            child.kill()
+        child.wait(SECONDS)
+
+    def ran(self, *words: str, **options: typing.Any) -> tuple[int, str, str]:
+        """Status, standard output and standard error of a whole run."""
+        child = self.start(*words, **options)
+        stdout, stderr = child.communicate(timeout=SECONDS)
+        return child.returncode, stdout, stderr
+
+    def assert_closed(self, url: str) -> None:
+        """Nobody listens there any more."""
+        self.assertRaises(ConnectionRefusedError, connect, url)
+
+
+def connect(url: str) -> None:
+    """Connect to where a URL leads, and leave."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    socket.create_connection((host, int(port)), 5).close()
+
+
+def until(condition: typing.Callable[[], bool]) -> bool:
+    """Whether it comes to be so, in a time that is long for anything here."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+class RunTests(RunCase):
+    """The command, its environment and its end."""
+
+    def test_environment(self) -> None:
+        """Every name of a proxy is ours, and it is there; afterwards it is not."""
+        environ = clean_environment() | {"http_proxy": "http://other:1", "NO_PROXY": "x"}
+        program = (
+            "import os, socket; url = os.environ['HTTP_PROXY'];"
+            "host, _, port = url[7:].partition(':');"
+            "socket.create_connection((host, int(port)), 5).close();"
+            "names = ('HTTPS_PROXY', 'http_proxy', 'https_proxy');"
+            "print(url, [os.environ[name] == url for name in names],"
+            "os.environ['NO_PROXY'], os.environ['no_proxy'], 'ALUVIA_PARENT_FD' in os.environ)"
+        )
+        status, stdout, stderr = self.ran("--", sys.executable, "-c", program, env=environ)
+        self.assertEqual((0, ""), (status, stderr))
+        url, rest = stdout.split(" ", 1)
+        self.assertRegex(url, r"^http://127\.0\.0\.1:\d+$")
+        hosts = "localhost,127.0.0.1,::1"
+        self.assertEqual(f"[True, True, True] {hosts} {hosts} False\n", rest)
+        self.assert_closed(url)
+
+    def test_statuses(self) -> None:
+        """The command's own, that of a signal, and those of commands that cannot be."""
+        for words, status, said in (
+            (["true"], 0, ""),
+            (["sh", "-c", "exit 7"], 7, ""),
+            (["sh", "-c", "kill -9 $$"], 137, ""),
+            (["no-such-command-here"], 127, "aluvia: no-such-command-here: no such command\n"),
+            (["/"], 126, "aluvia: /: Permission denied\n"),
+        ):
+            self.assertEqual((status, "", said), self.ran("--", *words), words)
+
+    def test_a_proxy_that_does_not_start(self) -> None:
+        """Its status, its one line, and no command."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            status, stdout, stderr = self.ran("--port", port, "--", "echo", "started")
+        self.assertEqual((73, ""), (status, stdout))
+        self.assertTrue(stderr.startswith("aluvia: "), stderr)
+        self.assertIn(port, stderr)
+        self.assertEqual(1, stderr.count("\n"), stderr)
+
+    def test_secrets(self) -> None:
+        """The gateway's password is in no command line but the one that had it."""
+        users = Path(self.mktemp()).absolute()
+        users.write_text("canary user:canary/word\n")
+        program = (
+            "import os, glob\n"
+            "print(os.environ['HTTP_PROXY'].rpartition(':')[0])\n"
+            "for name in glob.glob('/proc/[0-9]*/cmdline'):\n"
+            "    try: words = open(name, 'rb').read()\n"
+            "    except OSError: continue\n"
+            "    if b'scripts.' + b'twistd' in words:\n"
+            "        print(b'canary-pass' in words)\n"
+        )
+        status, stdout, stderr = self.ran(
+            *("--gateway-url", "http://canary-user:canary-pass@127.0.0.1:9", "--rule", "*"),
+            *("--local-auth-file", str(users), "--log-level", "debug"),
+            *("--", sys.executable, "-c", program),
+        )
+        self.assertEqual(0, status)
+        url, *seen = stdout.splitlines()
+        self.assertEqual("http://canary%20user:canary%2Fword@127.0.0.1", url)
+        # Other tests may have proxies of their own under way.
+        self.assertNotIn("True", seen)
+        self.assertEqual(os.path.isdir("/proc"), "False" in seen)
+        self.assertNotIn("canary", stderr)
+        self.assertIn("aluvia", stderr)
+
+    def test_a_proxy_that_ends_early(self) -> None:
+        """It is said, once, and the command goes on."""
+        ports = self.mktemp()
+        program = (
+            "import json, os, signal, time;"
+            f"os.kill(json.load(open({ports!r}))['pid'], signal.SIGKILL);"
+            "time.sleep(0.5); raise SystemExit(5)"
+        )
+        words = ("--port-file", ports, "--", sys.executable, "-c", program)
+        status, _, stderr = self.ran(*words)
+        self.assertEqual((5, "aluvia: the proxy has ended, with -9\n"), (status, stderr))
+
+
+class SignalTests(RunCase):
+    """Signals, and whose they are."""
+
+    def test_forwarded(self) -> None:
+        """Each reaches the command, once; the status is still the command's."""
+        child = self.start("--", sys.executable, "-c", SIGNALLED)
+        assert child.stdout is not None
+        self.assertEqual("ready\n", child.stdout.readline())
+        numbers = [1, 2, 3, 10, 12, 15]
+        for number in numbers:
+            child.send_signal(number)
+        stdout, stderr = child.communicate(timeout=SECONDS)
+        self.assertEqual((9, f"{numbers}\n", ""), (child.returncode, stdout, stderr))
+
+    def test_a_terminal(self) -> None:
+        """Ctrl-C in a terminal reaches the command once, and not the proxy."""
+        ours, theirs = pty.openpty()
+
+        def take_terminal() -> None:
+            os.setsid()
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+        child = self.start(
+            *("--", sys.executable, "-c", SIGNALLED),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            preexec_fn=take_terminal,
+        )
+        os.close(theirs)
+        with open(ours, "r+b", buffering=0) as terminal:
+            said = b""
+            while b"ready" not in said:
+                said += terminal.read(1000)
+            terminal.write(b"\x03")
+            with contextlib.suppress(OSError):
+                while data := terminal.read(1000):
+                    said += data
+        self.assertEqual(9, child.wait(SECONDS))
+        self.assertIn(b"[2]", said)
+        self.assertNotIn(b"proxy has ended", said)
+
+    def test_killed(self) -> None:
+        """However we end, the proxy does too."""
+        child = self.start("--", "sh", "-c", "echo $HTTP_PROXY; exec sleep 5")
+        assert child.stdout is not None
+        url = child.stdout.readline().strip()
+        connect(url)
+        child.kill()
+
+        def closed() -> bool:
+            try:
+                connect(url)
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        self.assertTrue(until(closed))
+
+
+class PartTests(SynchronousTestCase):
+    """What needs no process."""
+
+    def test_users(self) -> None:
+        """A proxy that wants credentials is named with some."""
+        url = "http://127.0.0.1:5"
+        self.assertEqual(url, with_user(url, Settings()))
+        settings = Settings(local_users={"a b": "c:d@e", "f": "g"})
+        self.assertEqual("http://a%20b:c%3Ad%40e@127.0.0.1:5", with_user(url, settings))
+
+    def test_environment(self) -> None:
+        """What was there stays, but for the proxies; what was given is not changed."""
+        given = {"HOME": "/", "https_proxy": "x"}
+        changed = command_environment(given, "u")
+        self.assertEqual("/", changed["HOME"])
+        self.assertEqual("u", changed["https_proxy"])
+        self.assertEqual("x", given["https_proxy"])
+
+    def test_never_ready(self) -> None:
+        """A proxy that is told to end before it is ready leaves no process and no descriptor."""
+        proxy = ProxyProcess(DEFAULTS, clean_environment())
+        proxy.__exit__(None, None, None)
+        self.assertEqual(-1, proxy.fileno())
+        self.assertRaises(ChildProcessError, os.waitpid, proxy.pid, os.WNOHANG)
+        self.assertRaises(ProcessLookupError, os.kill, proxy.pid, signal.SIG_DFL)
