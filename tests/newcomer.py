@@ -1,0 +1,85 @@
+"""A case for what a newcomer types: a fresh checkout, and lines run in it as they stand."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shlex
+import socket
+import sys
+
+from twisted.trial.unittest import TestCase
+
+from tests.aluvia_process import Child, until
+from tests.checkout import copy_checkout
+
+SECONDS_FOR_PIP = 600.0
+SECONDS_TO_START = 60.0
+
+
+def with_ports(line: str, ports: dict[int, int]) -> str:
+    """Return ``line`` with other ports; each that is replaced is in it exactly once."""
+    for port, other in ports.items():
+        if line.count(str(port)) != 1:
+            raise AssertionError(f"{port} is not once in: {line}")
+        line = line.replace(str(port), str(other))
+    return line
+
+
+class NewcomerCase(TestCase):
+    """
+    Runs lines of the documentation, but for the ports: a test takes free ones, so that it neither
+    meets nor disturbs what runs on the machine already.
+    """
+
+    timeout = 900.0
+
+    def setUp(self) -> None:
+        """A checkout like a fresh clone."""
+        self.checkout = copy_checkout(pathlib.Path(self.mktemp()).resolve())
+
+    def start(self, line: str) -> Child:
+        """Start a line in the checkout; it is ended with the test."""
+
+        async def end() -> None:
+            child.kill()
+            await child.wait()
+
+        child = Child("bash", "-c", f"cd {shlex.quote(str(self.checkout))} && {line}")
+        self.addCleanup(end)
+        return child
+
+    async def finish(self, line: str, seconds: float = SECONDS_TO_START) -> str:
+        """Run a line to its good end, and return what it wrote."""
+        child = self.start(line)
+        self.assertEqual(await child.wait(seconds), 0, f"{line}:\n{child.output}")
+        return child.stdout.decode()
+
+    async def install(self, line: str) -> None:
+        """Run a line that makes an environment and installs into it."""
+        # The interpreter of these tests stands in for whatever python3 is here.
+        python = shlex.quote(str(pathlib.Path(sys.executable).parent))
+        await self.finish(f"export PATH={python}:$PATH; {line}", SECONDS_FOR_PIP)
+
+    async def site(self, line: str) -> int:
+        """Start ``http.server`` on a free port and in the foreground, and return the port."""
+        child = self.start(f"exec {with_ports(line.partition(' >')[0], {8000: 0})}")
+        await until(lambda: b"\n" in child.stdout, SECONDS_TO_START, "the site serves")
+        # "Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ..."
+        return int(child.stdout.decode().split(" port ")[1].split()[0])
+
+    async def proxy(self, line: str) -> tuple[Child, int, int]:
+        """Start a proxy on free ports; return it, its port and its admin port when it is ready."""
+        ports = pathlib.Path(self.mktemp()).resolve()
+        child = self.start(f"exec {line} --port 0 --admin-port 0 --port-file {ports}")
+        await until(lambda: ports.exists() or child.ended, SECONDS_TO_START, "the proxy is ready")
+        self.assertFalse(child.ended, child.output)
+        told = json.loads(ports.read_text(encoding="utf-8"))
+        return child, told["proxy"], told["admin"]
+
+    def nobody(self) -> int:
+        """Return a port on which nobody listens, and nobody will before the test is over."""
+        held = socket.socket()
+        self.addCleanup(held.close)
+        held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])

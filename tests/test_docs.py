@@ -1,0 +1,142 @@
+"""What the pages say, compared with the code: a list that is written twice stays one list."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import sys
+import unittest
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.client.options import OPTIONS
+from tests.checkout import CHECKOUT
+
+DOCS = CHECKOUT / "docs"
+
+#: Options that are no settings, and so are not in the table.
+BESIDES = {"--config", "--check"}
+
+#: What is imported under another name than it is installed by.
+DISTRIBUTIONS = {"OpenSSL": "pyopenssl", "zope": "zope.interface"}
+
+#: RFC 9209 section 2.3.
+PROXY_ERRORS = re.findall(
+    r"\w+",
+    """
+    dns_timeout dns_error destination_not_found destination_unavailable destination_ip_prohibited
+    destination_ip_unroutable connection_refused connection_terminated connection_timeout
+    connection_read_timeout connection_write_timeout connection_limit_reached tls_protocol_error
+    tls_certificate_error tls_alert_received http_request_error http_request_denied
+    http_response_incomplete http_response_header_section_size http_response_header_size
+    http_response_body_size http_response_trailer_section_size http_response_trailer_size
+    http_response_transfer_coding http_response_content_coding http_response_timeout
+    http_upgrade_failed http_protocol_error proxy_internal_response proxy_internal_error
+    proxy_configuration_error proxy_loop_detected
+    """,
+)
+
+
+def page(name: str) -> str:
+    """Return the source of a page, by its path below ``docs/`` without the suffix."""
+    return (DOCS / f"{name}.rst").read_text(encoding="utf-8")
+
+
+def normal(name: str) -> str:
+    """Return a distribution's name in the one spelling of PEP 503."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared(extra: str | None = None) -> set[str]:
+    """Return the distributions that ``setup.cfg`` asks for, by their names without versions."""
+    setup = configparser.ConfigParser()
+    setup.read(CHECKOUT / "setup.cfg", encoding="utf-8")
+    text = setup["options.extras_require"][extra] if extra else setup["options"]["install_requires"]
+    return {normal(re.split(r"[\[ <>=]", line)[0]) for line in text.split("\n") if line}
+
+
+def imported(*, for_tests: bool) -> set[str]:
+    """Return the distributions that the package imports: its tests and fakes, or all the rest."""
+    roots = set()
+    for path in (CHECKOUT / "aluvia").rglob("*.py"):
+        if for_tests is not {"test", "testing"}.isdisjoint(path.parts):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    roots |= {alias.name.partition(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    roots.add(node.module.partition(".")[0])
+    roots -= {*sys.stdlib_module_names, "aluvia"}
+    return {normal(DISTRIBUTIONS.get(root, root)) for root in roots}
+
+
+class DocumentationTests(SynchronousTestCase):
+    """Every name that is in two places is the same in both."""
+
+    def test_options(self) -> None:
+        """The reference and the README name exactly the options that there are."""
+        there = {option.flag for option in OPTIONS} | BESIDES
+        reference = set(re.findall(r"^``(--[a-z-]+)", page("reference/options"), re.MULTILINE))
+        self.assertEqual(reference, there)
+        readme = (CHECKOUT / "README.rst").read_text(encoding="utf-8")
+        self.assertEqual(set(re.findall(r"^``(--[a-z-]+)", readme, re.MULTILINE)), there)
+
+    def test_failures(self) -> None:
+        """The reference names exactly the causes that an answer of ours can have."""
+        parts = [CHECKOUT / "aluvia" / part for part in ("wire", "net", "client")]
+        source = "".join(
+            path.read_text(encoding="utf-8") for part in parts for path in part.glob("*.py")
+        )
+        told = {name for name in PROXY_ERRORS if f'"{name}"' in source}
+        shown = set(re.findall(r"``([a-z_]+)``", page("reference/failures")))
+        self.assertEqual(shown.intersection(PROXY_ERRORS), told)
+
+    def test_metrics(self) -> None:
+        """The reference names exactly the metrics that a scrape shows."""
+        source = (CHECKOUT / "aluvia/client/observed.py").read_text(encoding="utf-8")
+        shown = re.findall(
+            r"^``(aluvia_\w+)(?:\{.*\})?``$", page("reference/metrics"), re.MULTILINE
+        )
+        self.assertEqual(
+            [re.sub("_(total|info)$", "", name) for name in shown],
+            re.findall(r'"(aluvia_\w+)"', source),
+        )
+
+    def test_dependencies(self) -> None:
+        """What is imported is declared, and what is declared is explained."""
+        self.assertEqual(imported(for_tests=False) - declared(), set())
+        self.assertEqual(imported(for_tests=True) - declared() - declared("test"), set())
+        table = re.findall(
+            r"^([a-z][\w, -]*?)(?:\[.*\])?  +\S", page("reference/dependencies"), re.M
+        )
+        explained = {name for first in table for name in first.split(", ")}
+        asked_for = declared().union(*map(declared, ("test", "docs", "dev")))
+        self.assertEqual(explained, asked_for)
+
+    def test_security(self) -> None:
+        """Each row of the threat table names tests, and each of them is there."""
+        pattern = r"``((?:aluvia|tests)\.[\w.]*test_\w+\.\w+\.\w+)``"
+        rows = [re.findall(pattern, row) for row in page("security").split("\n   * - ")[2:]]
+        self.assertGreater(len(rows), 20)
+        self.assertNotIn([], rows)
+        self.assertEqual([name for row in rows for name in row if not _is_test(name)], [])
+
+    def test_api(self) -> None:
+        """Every module of the package that is no test has its place in the reference, once."""
+        pages = (
+            path.read_text(encoding="utf-8") for path in (DOCS / "reference/api").glob("*.rst")
+        )
+        shown = re.findall(r"^\.\. automodule:: (\S+)", "".join(pages), re.MULTILINE)
+        there = {
+            ".".join(path.relative_to(CHECKOUT).with_suffix("").parts).removesuffix(".__init__")
+            for path in (CHECKOUT / "aluvia").rglob("*.py")
+            if "test" not in path.parts
+        }
+        self.assertEqual(sorted(shown), sorted(there))
+
+
+def _is_test(name: str) -> bool:
+    try:
+        return unittest.defaultTestLoader.loadTestsFromName(name).countTestCases() == 1
+    except (AttributeError, ImportError):
+        return False
