@@ -1,0 +1,79 @@
+"""The bars: how little aluvia must cost beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from .results import Result
+
+OURS = "aluvia"
+
+
+@attrs.frozen
+class Bar:
+    """A limit on one figure of aluvia's, absolute or as a ratio to a peer in the same rounds.
+
+    ``beyond`` marks what would be better still: missing it is no failure.
+    """
+
+    text: str
+    case: str
+    limit: float
+    versus: str | None = None
+    figure: str = "cost"
+    beyond: bool = False
+
+    def measured(self, results: Mapping[str, Result]) -> float | None:
+        """The figure or the ratio; None where it was not measured."""
+        result = results.get(self.case)
+        if result is None:
+            return None
+        if self.versus is None:
+            return result.median(OURS, self.figure)
+        return result.ratio(OURS, self.versus, self.figure)
+
+    def verdict(self, results: Mapping[str, Result]) -> str:
+        """``pass``, ``miss`` or ``not measured``."""
+        value = self.measured(results)
+        if value is None:
+            return "not measured"
+        return "pass" if value <= self.limit else "miss"
+
+
+_CONNECT = "CONNECT, CPU per tunnel"
+_GATEWAY = "CONNECT through an authenticated gateway, CPU per tunnel"
+_BULK = "one bulk stream, CPU per GB"
+_HUNDRED = "100 bulk streams at once, CPU per GB"
+_SMALL = "plain GET, 4 fields, CPU per request"
+_CHANGING = "plain GET, 12 fields, always different, CPU per request"
+_BROWSER = "plain GET, 12 fields, CPU per request"
+_SLOWEST = "rule decision, 100 000 rules, slowest kind of host, µs"
+
+BARS = (
+    Bar(_CONNECT, "connect", 0.85, "proxy-chain"),
+    Bar(_CONNECT, "connect", 1.25, "squid"),
+    Bar(_CONNECT, "connect", 1.0, "squid", beyond=True),
+    Bar(_GATEWAY, "connect-gateway", 0.85, "proxy-chain"),
+    Bar(_BULK, "bulk", 1.15, "relay-1m"),
+    Bar(_BULK, "bulk", 1.0, "relay-1m", beyond=True),
+    Bar(_BULK, "bulk", 0.5, "squid"),
+    Bar(_HUNDRED, "bulk-100", 0.4, "squid"),
+    Bar(_HUNDRED, "bulk-100", 1.1, "relay-1m", beyond=True),
+    Bar("idle tunnel, KB", "idle", 6.0, figure="kb_per_tunnel"),
+    Bar("idle tunnel, KB", "idle", 4.0, figure="kb_per_tunnel", beyond=True),
+    Bar("idle tunnel, descriptors", "idle", 2.0, figure="descriptors_per_tunnel"),
+    Bar(_SMALL, "get", 0.4, "proxy-chain"),
+    Bar(_SMALL, "get", 0.7, "squid"),
+    Bar(_SMALL, "get", 0.5, "squid", beyond=True),
+    Bar(_BROWSER, "get-browser", 0.4, "proxy-chain"),
+    Bar(_BROWSER, "get-browser", 0.7, "squid"),
+    Bar(_BROWSER, "get-browser", 0.5, "squid", beyond=True),
+    Bar(_CHANGING, "get-changing", 0.4, "proxy-chain"),
+    Bar(_CHANGING, "get-changing", 0.7, "squid"),
+    Bar("rule decision, 10 rules, µs", "rules", 2.0, figure="few"),
+    Bar("rule decision, 100 000 rules, µs", "rules", 2.0, figure="many"),
+    Bar(_SLOWEST, "rules", 2.0, figure="many_slowest", beyond=True),
+    Bar("rule decision with canonicalising, plain names, µs", "rules", 4.0, figure="canonical"),
+)
