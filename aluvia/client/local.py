@@ -194,8 +194,8 @@ class LocalProxy:
             self._idle.close_all()
             self._resolver.stop()
             self.sweep.stop()
-            # What was closed just now is gone in the next turn.
-            await deferLater(self._reactor, 0)
+        # What was closed just now is gone in the next turn, for whoever called.
+        await deferLater(self._reactor, 0)
 
     def _dialers(self) -> tuple[Dialers, ParentProxyDialer]:
         settings = self._settings

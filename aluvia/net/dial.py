@@ -336,6 +336,8 @@ class _TCPDialing:
         if self._stagger is not None and self._stagger.active():
             self._stagger.cancel()
         self._lookup = None
+        # A refusal of the guard's was raised, and its traceback leads back here: a cycle.
+        self._error = None
         for attempt in self._attempts:
             attempt.cancel()
         self._attempts.clear()

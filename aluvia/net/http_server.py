@@ -5,22 +5,7 @@ One client's connection, as the server sees it: requests in, answers out.
 :class:`~aluvia.wire.exchange.ServerExchange`. It has no opinion about what a request means: an
 :class:`Application` is given each request head and returns the :class:`Responder` that answers it.
 
-.. code-block:: text
-
-    phase    what it waits for                         deadline (absolute)       then
-    -------  ----------------------------------------  ------------------------  ------------
-    WAITING  the first byte of a request               head_seconds at first,    close
-                                                       then keep_alive_seconds
-    HEAD     the rest of that head                     head_seconds              408, close
-    BODY     the request's body                        each body_window_seconds  408, close,
-                                                                                 if too slow
-             ... that the upstream does not take yet,  as ANSWER                 as ANSWER
-             or has not asked for (100-continue)
-    ANSWER   the responder, or the client's reading    idle_seconds without a    the responder
-             of what was answered                      byte                      is told
-    LINGER   the client's FIN, after we closed with    linger_seconds from our   reset
-             some of its request unread                FIN, idle_seconds to it
-    CLOSING  the client's reading of what is queued    idle_seconds              reset
+Its phases, and how long it may be in each, are the table in :mod:`aluvia.net.pace`.
 
 A connection that leaves HTTP (a CONNECT, an upgrade) is given up with
 :meth:`ServerConnection.leave`: its transport goes to a relay, and this object with its codec
@@ -33,7 +18,6 @@ pipelined requests that are answered at once do not nest.
 
 from __future__ import annotations
 
-import enum
 import math
 import typing
 
@@ -43,24 +27,12 @@ from zope.interface import implementer
 
 from aluvia.net.accept import Sweep
 from aluvia.net.http_application import Application, Responder
+from aluvia.net.pace import Pace, Phase
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.exchange import END, Event, ServerExchange, Trailers
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 from aluvia.wire.limits import Limits
-
-
-class Phase(enum.Enum):
-    """Where a connection is; the table is in the module's docstring."""
-
-    WAITING = enum.auto()
-    HEAD = enum.auto()
-    BODY = enum.auto()
-    ANSWER = enum.auto()
-    LINGER = enum.auto()
-    CLOSING = enum.auto()
-    CLOSED = enum.auto()
-
 
 # Module-level names: an enum's attribute look-up costs more than the rest of a phase check.
 _WAITING, _HEAD, _BODY, _ANSWER, _LINGER, _CLOSING, _CLOSED = Phase
@@ -78,19 +50,14 @@ class ServerConnection:
     __slots__ = (
         "__weakref__",
         "_answered",
-        "_body_begun",
-        "_body_bytes",
         "_delivering",
-        "_moved",
+        "_pace",
         "_paused",
-        "_quiet_since",
-        "_seen",
         "application",
         "closing",
         "deadline",
         "exchange",
         "factory",
-        "idle_seconds",
         "input_ended",
         "limits",
         "phase",
@@ -105,7 +72,6 @@ class ServerConnection:
         self.application = application
         self.sweep = sweep
         self.limits = limits
-        self.idle_seconds = idle_seconds
         self.exchange = ServerExchange(limits)
         self.factory: typing.Any = None
         self.transport: typing.Any = None
@@ -116,12 +82,8 @@ class ServerConnection:
         self.input_ended = False
         self._answered = False
         self._delivering = False
+        self._pace = Pace(limits, idle_seconds)
         self._paused = False
-        self._moved = 0
-        self._seen = 0
-        self._quiet_since = 0.0
-        self._body_bytes = 0
-        self._body_begun = False
 
     # What the transport calls.
 
@@ -200,7 +162,7 @@ class ServerConnection:
         """Connection loss is told by :meth:`connectionLost`."""
 
     def deadline_passed(self, now: float) -> None:
-        """What each phase does when its time is over; the table is in the module's docstring."""
+        """What each phase does when its time is over; see the table in :mod:`aluvia.net.pace`."""
         try:
             self._time_over(now)
         except Exception:
@@ -210,17 +172,23 @@ class ServerConnection:
 
     def _time_over(self, now: float) -> None:
         phase = self.phase
+        pace = self._pace
         if phase is _HEAD:
             self._violated(ProtocolViolation(408, "The request head did not come in time."))
-        elif phase is _BODY and not self._paused and self._body_begun:
-            least = self.limits.body_least_rate * self.limits.body_window_seconds
-            if self._body_bytes < least:
+        elif phase is _BODY and not self._paused and pace.body_begun:
+            if pace.too_slow:
                 self._violated(ProtocolViolation(408, "The request body came too slowly."))
             else:
-                self._begin_window(now)
+                self.deadline = pace.begin_window(now)
         elif phase is _ANSWER or phase is _BODY:
             # In a body too: while the upstream does not take it, or has not asked for it.
-            self._look_for_movement(now)
+            quiet = pace.fell_quiet(now)
+            self.deadline = pace.quiet_until
+            # Last, since the answer that follows has a deadline behind it.
+            if quiet and self.responder is not None:
+                self.responder.timed_out()
+            elif quiet:
+                self.abort()
         elif phase is _WAITING:
             self.close_now()
         else:
@@ -231,7 +199,7 @@ class ServerConnection:
 
     def write(self, data: bytes) -> None:
         """Send bytes that :attr:`exchange` made; they count as progress."""
-        self._moved += len(data)
+        self._pace.written += len(data)
         self.transport.write(data)
 
     def respond(
@@ -320,24 +288,8 @@ class ServerConnection:
             self._paused = False
             if self.phase is _BODY:
                 # Its rate counts while we are ready to read it.
-                self._begin_window(self.sweep.now)
+                self.deadline = self._pace.begin_window(self.sweep.now)
             self.transport.resumeProducing()
-
-    def _look_for_movement(self, now: float) -> None:
-        if self._moved != self._seen:
-            self._seen = self._moved
-            self._quiet_since = now
-        elif now - self._quiet_since >= self.idle_seconds:
-            self._quiet_since = now
-            if self.responder is not None:
-                self.responder.timed_out()
-            else:
-                self.abort()
-        self.deadline = self._quiet_since + self.idle_seconds
-
-    def _begin_window(self, now: float) -> None:
-        self._body_bytes = 0
-        self.deadline = now + self.limits.body_window_seconds
 
     def _last_request(self) -> bool:
         """Whether the connection closes behind this answer for a reason of ours: a drain, or a
@@ -347,7 +299,7 @@ class ServerConnection:
 
     def _close(self) -> None:
         self.phase = _CLOSING
-        self.deadline = self.sweep.now + self.idle_seconds
+        self.deadline = self.sweep.now + self._pace.idle_seconds
         self.transport.loseConnection()
 
     def _deliver(self, events: list[Event]) -> None:
@@ -373,31 +325,31 @@ class ServerConnection:
                 # codec's must_close holds.
                 return
             elif isinstance(event, bytes):
-                if not self._body_begun:
-                    self._body_begun = True
-                    self._begin_window(self.sweep.now)
-                self._body_bytes += len(event)
-                self._moved += len(event)
+                pace = self._pace
+                if not pace.body_begun:
+                    pace.body_begun = True
+                    self.deadline = pace.begin_window(self.sweep.now)
+                pace.read += len(event)
                 self.responder.request_data(event)
             elif event is END:
                 if self.phase is _BODY:
                     self.phase = _ANSWER
-                    self.deadline = self.sweep.now + self.idle_seconds
+                    self.deadline = self.sweep.now + self._pace.idle_seconds
                 self.responder.request_end()
             elif isinstance(event, Trailers):
                 self.responder.request_trailers(event.fields)
 
     def _begin(self, head: RequestHead) -> None:
-        self._quiet_since = self.sweep.now
-        self._seen = self._moved
+        pace = self._pace
+        now = self.sweep.now
+        self.deadline = pace.begin(now)
         if head.length:
             self.phase = _BODY
             # A client that waits for a 100 is not slow.
-            self._body_begun = not head.expect_continue
-            self._begin_window(self._quiet_since)
+            pace.body_begun = not head.expect_continue
+            self.deadline = pace.begin_window(now)
         else:
             self.phase = _ANSWER
-            self.deadline = self._quiet_since + self.idle_seconds
         self.responder = self.application.request(self, head)
 
     def _next_request(self) -> list[Event]:
@@ -435,13 +387,14 @@ class ServerConnection:
             self.close_now()
             return
         self.phase = _LINGER
-        self.deadline = self.sweep.now + self.idle_seconds
-        self._body_bytes = 0
+        self.deadline = self.sweep.now + self._pace.idle_seconds
+        # Its bytes count from here; it is the limit on them that ends it, and not their rate.
+        self._pace.begin_window(self.sweep.now)
         self.transport.unregisterProducer()
         self._resume()
         self.transport.loseWriteConnection()
 
     def _linger_read(self, count: int) -> None:
-        self._body_bytes += count
-        if self._body_bytes > self.limits.linger_bytes:
+        self._pace.read += count
+        if self._pace.in_window > self.limits.linger_bytes:
             self.abort()

@@ -30,6 +30,7 @@ from zope.interface import implementer
 from aluvia.net.deadlines import Deadlines
 from aluvia.net.dial import Dialers, Dialing, DialReactor
 from aluvia.net.errors import DialError, dial_error
+from aluvia.net.layered import LayeredDialing
 from aluvia.net.resolve import Failed
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.exchange import ClientExchange
@@ -175,27 +176,16 @@ class ParentProxyDialer:
         exchange = ClientExchange(self._limits)
         request = exchange.request(b"CONNECT", target, head, 0)
         asking = _Asking(self._deadlines, parent, exchange, request, protocol, failed, deadline)
-        asking.begin(self._dialers["tls" if parent.tls else "tcp"])
+        dialer = self._dialers["tls" if parent.tls else "tcp"]
+        asking.begin(dialer, parent.host, parent.port, asking)
         return asking
 
 
 @implementer(IProtocol)
-class _Asking:
+class _Asking(LayeredDialing):
     """One dial; the protocol of the connection to the parent until its 2xx."""
 
-    __slots__ = (
-        "_deadlines",
-        "_dialing",
-        "_exchange",
-        "_failed",
-        "_over",
-        "_parent",
-        "_protocol",
-        "_request",
-        "_transport",
-        "deadline",
-        "factory",
-    )
+    __slots__ = ("_exchange", "_parent", "_request")
 
     def __init__(
         self,
@@ -207,47 +197,18 @@ class _Asking:
         failed: Failed,
         deadline: float,
     ) -> None:
-        self._deadlines = deadlines
+        super().__init__(deadlines, protocol, failed, deadline)
         self._parent = parent
         self._exchange = exchange
         self._request = request
-        self._protocol = protocol
-        self._failed = failed
-        self._dialing: Dialing | None = None
-        self._transport: typing.Any = None
-        self._over = False
-        self.deadline = deadline
-        self.factory: typing.Any = None
-
-    def begin(self, dialer: typing.Any) -> None:
-        """Dial the parent. Its dialer has a deadline of its own."""
-        dialing = dialer.dial(self._parent.host, self._parent.port, self, self._fail)
-        if self._transport is None and not self._over:
-            self._dialing = dialing
-
-    def cancel(self) -> None:
-        """Leave nothing; see :meth:`aluvia.net.dial.Dialing.cancel`."""
-        if not self._over:
-            self._end()
-            if self._transport is not None:
-                self._transport.abortConnection()
-            elif self._dialing is not None:
-                self._dialing.cancel()
 
     def deadline_passed(self, now: float) -> None:
         """The parent has connected, and then said nothing, or not enough."""
         self._refuse(DialError("connection_timeout", 504, "The parent proxy answered too late."))
 
-    def makeConnection(self, transport: typing.Any) -> None:
-        """The parent is connected."""
-        self._transport = transport
-        # It holds us: kept, the two would be a cycle.
-        self._dialing = None
-        self.connectionMade()
-
     def connectionMade(self) -> None:
         """Ask."""
-        self._deadlines.watch(self)
+        super().connectionMade()
         self._transport.write(self._request)
 
     def dataReceived(self, data: bytes) -> None:
@@ -287,24 +248,7 @@ class _Asking:
                 )
             )
             return
-        self._end()
         early = self._exchange.switch()
-        transport, protocol = self._transport, self._protocol
-        transport.switch_protocol(protocol)
-        protocol.makeConnection(transport)
+        self._agreed()
         if early:
-            protocol.dataReceived(early)
-
-    def _refuse(self, error: DialError) -> None:
-        if not self._over:
-            self._end()
-            self._transport.abortConnection()
-            self._failed(error)
-
-    def _fail(self, error: DialError) -> None:
-        self._end()
-        self._failed(error)
-
-    def _end(self) -> None:
-        self._over = True
-        self._deadlines.forget(self)
+            self._protocol.dataReceived(early)

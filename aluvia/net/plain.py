@@ -91,7 +91,7 @@ class _End:
     def connectionLost(self, reason: Failure) -> None:
         """The connection is gone; so must be the other one."""
         self.lost = True
-        other = self.other
+        relay, other = self.relay, self.other
         if self.finished:
             # It had sent all, and is gone because we sent on. The other one still gets what is
             # queued for it, and a FIN, and can take its time: what it sends now is dropped.
@@ -105,7 +105,7 @@ class _End:
             other.transport.loseConnection()
         else:
             other.abort()
-        self.relay.lost(reason)
+        relay.lost(reason)
 
     def abort(self) -> None:
         """Reset it."""
@@ -191,8 +191,11 @@ class PlainRelay(Relay):
         """One connection is gone. After the second it is over."""
         if self._failure is None and not reason.check(ConnectionDone):
             self._failure = reason
-        if self._left.lost and self._right.lost:
+        if self._left.lost and self._right.lost and not self.over:
             self._end(self._failure)
+            # Nothing comes any more; left as they are they would wait for the collector.
+            for end in (self._left, self._right):
+                del end.relay, end.other
 
     def _timed_out(self) -> None:
         self._abort(IDLE)

@@ -35,7 +35,6 @@ from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IProtocol,
     IReactorTime,
-    ITransport,
 )
 from twisted.internet.protocol import ClientFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
@@ -46,6 +45,7 @@ from aluvia.net.addresses import literal
 from aluvia.net.deadlines import Deadlines
 from aluvia.net.dial import Dialer, Dialing, DialReactor
 from aluvia.net.errors import DialError, dial_error
+from aluvia.net.layered import LayeredDialing
 from aluvia.net.resolve import Failed
 
 __all__ = ["TLSDialer", "TLSWire", "client_context"]
@@ -125,6 +125,13 @@ class TLSWire(TLSMemoryBIOProtocol):
         assert self.transport is not None
         self.transport.loseConnection()
 
+    def _tlsShutdownFinished(self, reason: Failure | None) -> None:  # noqa: N802
+        if reason is not None:
+            # Its traceback holds the frame that made it, which holds it, and us: a cycle, and we
+            # would be left to the collector with what OpenSSL has for us.
+            reason.cleanFailure()
+        super()._tlsShutdownFinished(reason)
+
 
 @implementer(IOpenSSLClientConnectionCreator)
 class _Connections:
@@ -179,26 +186,15 @@ class TLSDialer:
         handshake = _Handshake(self._deadlines, host, protocol, failed, deadline)
         wire = TLSWire(self._factory, handshake)
         wire.host = host
-        handshake.begin(self._tcp, port, wire)
+        handshake.begin(self._tcp, host, port, wire)
         return handshake
 
 
 @implementer(IProtocol, IHandshakeListener)
-class _Handshake:
+class _Handshake(LayeredDialing):
     """One dial; the wire's protocol until the handshake is done."""
 
-    __slots__ = (
-        "__weakref__",
-        "_deadlines",
-        "_dialing",
-        "_failed",
-        "_host",
-        "_over",
-        "_protocol",
-        "_wire",
-        "deadline",
-        "factory",
-    )
+    __slots__ = ("__weakref__", "_host")
 
     def __init__(
         self,
@@ -208,80 +204,30 @@ class _Handshake:
         failed: Failed,
         deadline: float,
     ) -> None:
-        self._deadlines = deadlines
+        super().__init__(deadlines, protocol, failed, deadline)
         self._host = host
-        self._protocol = protocol
-        self._failed = failed
-        self._dialing: Dialing | None = None
-        self._wire: TLSWire | None = None
-        self._over = False
-        self.deadline = deadline
-        self.factory: typing.Any = None
-
-    def begin(self, tcp: Dialer, port: int, wire: TLSWire) -> None:
-        """Dial what lies beneath."""
-        dialing = tcp.dial(self._host, port, wire, self._fail)
-        if self._wire is None and not self._over:
-            self._dialing = dialing
-
-    def cancel(self) -> None:
-        """Leave nothing; see :meth:`aluvia.net.dial.Dialing.cancel`."""
-        if not self._over:
-            self._end()
-            if self._wire is not None:
-                self._wire.abortConnection()
-            elif self._dialing is not None:
-                self._dialing.cancel()
 
     def deadline_passed(self, now: float) -> None:
         """The peer has connected, and then said nothing, or not enough."""
         self._refuse(DialError("connection_timeout", 504, "The TLS handshake took too long."))
 
-    def makeConnection(self, transport: ITransport) -> None:
-        """TCP is up."""
-        self._wire = typing.cast(TLSWire, transport)
-        # It holds us: kept, the two would be a cycle.
-        self._dialing = None
-        self.connectionMade()
-
-    def connectionMade(self) -> None:
-        """Leave it to the wire to begin the handshake."""
-        self._deadlines.watch(self)
-
     def handshakeCompleted(self) -> None:  # noqa: N802
         """Compare the host, and leave the wire to the protocol."""
-        wire = self._wire
-        if self._over or wire is None:
+        if self._over:
             return
-        wrong = _identity_error(wire.getHandle(), self._host)
+        wrong = _identity_error(self._transport.getHandle(), self._host)
         if wrong is not None:
             self._refuse(DialError("tls_certificate_error", 502, wrong))
             return
-        self._end()
-        wire.switch_protocol(self._protocol)
-        self._protocol.makeConnection(wire)
+        self._agreed()
 
     def dataReceived(self, data: bytes) -> None:
         """Nothing comes before the handshake is done, and then it comes to the protocol."""
 
     def connectionLost(self, reason: Failure) -> None:
         """The handshake has failed, in one way or another."""
-        if not self._over and self._wire is not None:
-            self._fail(_handshake_error(reason, self._wire.bad_chain))
-
-    def _refuse(self, error: DialError) -> None:
-        if not self._over and self._wire is not None:
-            self._end()
-            self._wire.abortConnection()
-            self._failed(error)
-
-    def _fail(self, error: DialError) -> None:
-        self._end()
-        self._failed(error)
-
-    def _end(self) -> None:
-        self._over = True
-        self._deadlines.forget(self)
+        if not self._over:
+            self._fail(_handshake_error(reason, self._transport.bad_chain))
 
 
 def _identity_error(connection: SSL.Connection, host: str) -> str | None:

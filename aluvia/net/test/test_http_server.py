@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.net.accept import Sweep
-from aluvia.net.http_server import Phase, ServerConnection
+from aluvia.net.http_server import ServerConnection
+from aluvia.net.pace import Phase
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
@@ -334,6 +335,24 @@ class DeadlineTests(ServerConnectionCase):
         self.connection.dataReceived(GET)
         self.pass_time(602)
         self.assertEqual(self.application.responders[0].told, ["end", "timed out"])
+
+    def test_keep_alive_after_a_silent_answer(self) -> None:
+        """When it is answered that nothing came, the connection is idle as after any answer."""
+        connection = self.connection
+
+        class GivesUp(RecordingResponder):
+            """Answers."""
+
+            def timed_out(self) -> None:
+                """Say so."""
+                connection.answer(504, b"Gateway Timeout", ())
+
+        connection.dataReceived(GET)
+        connection.responder = GivesUp(self.application.responders[0].head)
+        self.pass_time(601)
+        self.assertIs(connection.phase, Phase.WAITING)
+        self.pass_time(77)
+        self.assertTrue(self.transport.disconnecting)
 
     def test_slow_answer(self) -> None:
         """An answer that moves is not idle."""
