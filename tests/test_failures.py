@@ -99,6 +99,12 @@ class DirectTests(FailureCase):
                          "[::ffff:127.0.0.1]", "2130706433", "LOCALHOST."):  # fmt: skip
                 await self.fails(proxy, f"{host}:{port}", 502, "proxy_loop_detected")
 
+    async def test_listener_by_name(self) -> None:
+        """A proxy that was told to listen on ``localhost`` is itself there, by every name of it."""
+        proxy = await self.aluvia("--listen", "localhost")
+        for host in ("localhost", "127.0.0.1", "loop.localhost", "LOCALHOST."):
+            await self.fails(proxy, f"{host}:{proxy.port}", 502, "proxy_loop_detected")
+
     async def test_listener_on_every_address(self) -> None:
         """A proxy that listens on 0.0.0.0 is itself at each address of this machine."""
         users = Path("users").absolute()

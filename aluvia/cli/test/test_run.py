@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import termios
-import time
 import typing
 from pathlib import Path
 
@@ -24,20 +23,20 @@ from aluvia.client.settings import Settings
 
 SECONDS = 60
 
-#: Says that it is ready, and which signals came until a second after the first.
-SIGNALLED = """
-import signal, sys, time
-came = []
+#: Says that it is ready, and each signal as it comes, until a line comes on its standard input, or
+#: the end of it.
+SIGNALLED = f"""
+import os, signal, sys
+signal.alarm({SECONDS})
 for number in (1, 2, 3, 10, 12, 15):
-    signal.signal(number, lambda number, frame: came.append(number))
-print("ready", flush=True)
-end = time.monotonic() + 30
-while not came and time.monotonic() < end:
-    time.sleep(0.02)
-time.sleep(1)
-print(sorted(came), flush=True)
+    signal.signal(number, lambda number, frame: os.write(1, b"came %d\\n" % number))
+os.write(1, b"ready\\n")
+sys.stdin.readline()
 sys.exit(9)
 """
+
+#: One that comes behind others.
+MARK = signal.SIGUSR1
 
 
 def clean_environment() -> dict[str, str]:
@@ -61,7 +60,7 @@ class RunCase(SynchronousTestCase):
 
     def end(self, child: subprocess.Popen[str]) -> None:
         """Leave nothing."""
-        for stream in (child.stdout, child.stderr):
+        for stream in (child.stdin, child.stdout, child.stderr):
             if stream is not None:
                 stream.close()
         if child.poll() is None:
@@ -85,14 +84,12 @@ def connect(url: str) -> None:
     socket.create_connection((host, int(port)), 5).close()
 
 
-def until(condition: typing.Callable[[], bool]) -> bool:
-    """Whether it comes to be so, in a time that is long for anything here."""
-    deadline = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+def read_until(terminal: typing.IO[bytes], text: bytes) -> bytes:
+    """Everything up to this text, and perhaps more. At the end of the terminal it raises."""
+    said = b""
+    while text not in said:
+        said += terminal.read(1000)
+    return said
 
 
 class RunTests(RunCase):
@@ -169,13 +166,19 @@ class RunTests(RunCase):
         """It is said, once, and the command goes on."""
         ports = self.mktemp()
         program = (
-            "import json, os, signal, time;"
+            "import json, os, signal, sys;"
+            f"signal.alarm({SECONDS});"
             f"os.kill(json.load(open({ports!r}))['pid'], signal.SIGKILL);"
-            "time.sleep(0.5); raise SystemExit(5)"
+            "sys.stdin.read(); raise SystemExit(5)"
         )
         words = ("--port-file", ports, "--", sys.executable, "-c", program)
-        status, _, stderr = self.ran(*words)
-        self.assertEqual((5, "aluvia: the proxy has ended, with -9\n"), (status, stderr))
+        child = self.start(*words, stdin=subprocess.PIPE)
+        assert child.stdin is not None and child.stderr is not None
+        said = child.stderr.readline()
+        child.stdin.close()
+        said += child.stderr.read()
+        self.assertEqual("aluvia: the proxy has ended, with -9\n", said)
+        self.assertEqual(5, child.wait(SECONDS))
 
 
 class SignalTests(RunCase):
@@ -183,14 +186,21 @@ class SignalTests(RunCase):
 
     def test_forwarded(self) -> None:
         """Each reaches the command, once; the status is still the command's."""
-        child = self.start("--", sys.executable, "-c", SIGNALLED)
-        assert child.stdout is not None
+        child = self.start("--", sys.executable, "-c", SIGNALLED, stdin=subprocess.PIPE)
+        assert child.stdin is not None and child.stdout is not None and child.stderr is not None
         self.assertEqual("ready\n", child.stdout.readline())
         numbers = [1, 2, 3, 10, 12, 15]
         for number in numbers:
             child.send_signal(number)
-        stdout, stderr = child.communicate(timeout=SECONDS)
-        self.assertEqual((9, f"{numbers}\n", ""), (child.returncode, stdout, stderr))
+        came = [child.stdout.readline() for _ in numbers]
+        # When another has come behind them, so has whatever was passed on twice.
+        child.send_signal(MARK)
+        came.append(child.stdout.readline())
+        child.stdin.close()
+        came += child.stdout.readlines()
+        expected = [f"came {number}\n" for number in (*numbers, MARK)]
+        self.assertEqual(sorted(expected), sorted(came))
+        self.assertEqual((9, ""), (child.wait(SECONDS), child.stderr.read()))
 
     def test_a_terminal(self) -> None:
         """Ctrl-C in a terminal reaches the command once, and not the proxy."""
@@ -209,33 +219,31 @@ class SignalTests(RunCase):
         )
         os.close(theirs)
         with open(ours, "r+b", buffering=0) as terminal:
-            said = b""
-            while b"ready" not in said:
-                said += terminal.read(1000)
+            said = read_until(terminal, b"ready")
             terminal.write(b"\x03")
+            said += read_until(terminal, b"came 2")
+            # When another has come behind it, so has what was passed on for a second time.
+            child.send_signal(MARK)
+            said += read_until(terminal, b"came %d" % MARK)
+            terminal.write(b"\n")
             with contextlib.suppress(OSError):
                 while data := terminal.read(1000):
                     said += data
         self.assertEqual(9, child.wait(SECONDS))
-        self.assertIn(b"[2]", said)
+        self.assertEqual(2, said.count(b"came"), said)
         self.assertNotIn(b"proxy has ended", said)
 
     def test_killed(self) -> None:
         """However we end, the proxy does too."""
-        child = self.start("--", "sh", "-c", "echo $HTTP_PROXY; exec sleep 5")
+        words = ("--", "sh", "-c", "echo $HTTP_PROXY; exec cat")
+        child = self.start(*words, stdin=subprocess.PIPE)
         assert child.stdout is not None
         url = child.stdout.readline().strip()
         connect(url)
         child.kill()
-
-        def closed() -> bool:
-            try:
-                connect(url)
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        self.assertTrue(until(closed))
+        # The command ends with its input, and the proxy was the last to hold our standard error.
+        child.communicate(timeout=SECONDS)
+        self.assert_closed(url)
 
 
 class PartTests(SynchronousTestCase):
