@@ -186,7 +186,7 @@ class NotifyTests(ProxyCase):
             (await proxy.connect()).close()
             await proxy.at_rest()
             await proxy.stop()
-            self.assertTrue(said("STOPPING=1"))
+            self.assertTrue(said("STOPPING=1"), proxy.output)
 
     async def test_watchdog(self) -> None:
         """WATCHDOG=1 at least twice within the interval that the supervisor asks for."""

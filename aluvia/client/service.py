@@ -110,8 +110,12 @@ class ClientService(Service):
     # The life of the process.
 
     def startService(self) -> None:
-        """Bind, and say that we are ready; or say why not, and end the process."""
+        """Start, as soon as the reactor runs: before that a signal ends the process as it is."""
         super().startService()
+        self._reactor.callWhenRunning(self._start)
+
+    def _start(self) -> None:
+        """Bind, and say that we are ready; or say why not, and end the process."""
         settings = self.settings
         for line in settings.advice():
             log.warn("{line}", line=line)

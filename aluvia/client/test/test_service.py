@@ -55,6 +55,17 @@ class Collector(Protocol):
             came.callback(self.data)
 
 
+class RunningReactor:
+    """The reactor, which runs already as far as a service can tell."""
+
+    def __getattr__(self, name: str) -> typing.Any:
+        return getattr(reactor, name)
+
+    def callWhenRunning(self, call: typing.Callable[[], object]) -> None:
+        """Call it."""
+        call()
+
+
 class ServiceCase(TestCase):
     """A service on ports of its own, with signals that a test gives by hand."""
 
@@ -75,7 +86,8 @@ class ServiceCase(TestCase):
             "port_file": self.port_file,
             "drain_timeout": self.drain_timeout,
         }
-        return ClientService(Settings(**values | options), reactor, {}, self.set_signal)
+        settings = Settings(**values | options)
+        return ClientService(settings, RunningReactor(), {}, self.set_signal)
 
     def set_signal(self, number: int, handler: typing.Any) -> object:
         """Keep it."""
@@ -165,6 +177,20 @@ class LifeTests(ServiceCase):
         where = self.start()
         self.signals[signal.SIGHUP](signal.SIGHUP, None)
         await self.connect(where["proxy"])
+
+
+class WhenTests(ServiceCase):
+    """When it starts."""
+
+    def test_not_before_the_reactor(self) -> None:
+        """What is ready must be stoppable, and signals are nobody's before the reactor runs."""
+        begun: list[typing.Callable[[], object]] = []
+        self.patch(RunningReactor, "callWhenRunning", lambda _, call: begun.append(call))
+        self.service.startService()
+        self.addCleanup(self.service.stopService)
+        self.assertFalse(self.port_file.exists())
+        begun.pop()()
+        self.assertTrue(self.port_file.exists())
 
 
 class StartFailureTests(ServiceCase):
