@@ -30,15 +30,19 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from aluvia.client.lifeline import VARIABLE, Lifeline, adopt
-from aluvia.client.port_file import PortFile
+from aluvia.process.lifeline import VARIABLE, Lifeline, adopt
+from aluvia.process.port_file import PortFile
 from aluvia.telemetry.logs import escape
 from aluvia.wire.target import Authority
 
 log = Logger()
 
-#: ``sysexits.h``: what cannot be created, a bound port among it.
+#: ``sysexits.h``: a service that cannot be reached, a fault of our own, what cannot be created (a
+#: bound port among it), and what is not permitted.
+UNAVAILABLE = 69
+SOFTWARE = 70
 CANNOT_CREATE = 73
+NO_PERMISSION = 77
 
 NOTIFY_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
@@ -139,12 +143,16 @@ class Supervision:
         :param admin_port: None if there is none.
         :raises OSError: if the port file cannot be written; nobody has been told anything then.
         """
-        content = {
-            "proxy": port,
-            "admin": admin_port,
-            "url": local_url(listen, port),
-            "pid": os.getpid(),
-        }
+        url = local_url(listen, port)
+        self.ready_at({"proxy": port, "admin": admin_port, "url": url})
+
+    def ready_at(self, where: typing.Mapping[str, object]) -> None:
+        """
+        As :meth:`ready`, for a door with other ports.
+
+        :param where: what the port file has, besides the process's number.
+        """
+        content = {**where, "pid": os.getpid()}
         if self._port_file is not None:
             self._port_file.write(content)
         if self._lifeline is not None:

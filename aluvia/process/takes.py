@@ -15,6 +15,8 @@ from pathlib import Path
 import attrs
 
 from aluvia.net.parent import ParentProxy
+from aluvia.wire.errors import ProtocolViolation
+from aluvia.wire.target import InvalidHost, canonical_host, parse_authority
 
 
 class Takes(typing.Protocol):
@@ -163,12 +165,106 @@ class Address:
 
 
 @attrs.frozen
+class Place:
+    """An address of this machine and a port, ``127.0.0.1:8080`` or ``[::1]:8080``."""
+
+    def from_text(self, text: str) -> object:
+        """Read it, as a pair; port 0 is any free one."""
+        address, colon, port = text.strip().rpartition(":")
+        bracketed = address.startswith("[") and address.endswith("]")
+        if not colon or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65535:
+            raise ValueError("must be ADDRESS:PORT, such as 127.0.0.1:8080 or [::1]:8080")
+        if ":" in address and not bracketed:
+            raise ValueError("must have brackets around an IPv6 address, as in [::1]:8080")
+        return Address().from_text(address), int(port)
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(_string(value))
+
+
+@attrs.frozen
 class Gateway:
     """The URL of a parent proxy."""
 
     def from_text(self, text: str) -> object:
         """Read it; what is wrong is said without the URL, which has a password in it."""
         return ParentProxy.from_url(text.strip())
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(_string(value))
+
+
+@attrs.frozen
+class Token:
+    """A bearer token. White space around it is nobody's."""
+
+    def from_text(self, text: str) -> object:
+        """Read it; a blank one counts as none."""
+        token = text.strip()
+        if not token.isascii() or not (token.isprintable() and " " not in token):
+            raise ValueError("holds a character that cannot be sent")
+        return token or None
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(_string(value))
+
+
+@attrs.frozen
+class Identifier:
+    """A name that will be a segment of a path."""
+
+    def from_text(self, text: str) -> object:
+        """Read it."""
+        if re.fullmatch(r"[A-Za-z0-9._~-]{1,200}", text.strip()) is None or text.strip() in "..":
+            raise ValueError("must be an identifier: letters, digits and . _ ~ -")
+        return text.strip()
+
+    def from_toml(self, value: object) -> object:
+        """Take a string, or a number."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        return self.from_text(_string(value))
+
+
+@attrs.frozen
+class HostName:
+    """A host: a name or an address, made canonical."""
+
+    def from_text(self, text: str) -> object:
+        """Read it, IPv6 with or without brackets."""
+        try:
+            return canonical_host(text.strip().removeprefix("[").removesuffix("]"))
+        except InvalidHost:
+            raise ValueError("must be a host name or an address, without a port") from None
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(_string(value))
+
+
+@attrs.frozen
+class BaseURL:
+    """Where an API is: scheme, host, perhaps a port and a path; no more. Kept without its ``/``."""
+
+    def from_text(self, text: str) -> object:
+        """Read it."""
+        url = text.strip().rstrip("/")
+        scheme, separator, rest = url.partition("://")
+        authority, _, path = rest.partition("/")
+        if not separator or scheme.lower() not in ("http", "https"):
+            raise ValueError("must begin with https:// or http://")
+        if "@" in authority:
+            raise ValueError("must not hold a user name or a password")
+        if re.fullmatch(r"[!$&-;=@A-Z_a-z~%]*", path) is None:
+            raise ValueError("must end with its path: no query, no fragment, no spaces")
+        try:
+            place = parse_authority(authority.encode("ascii"))
+        except (ProtocolViolation, UnicodeEncodeError):
+            raise ValueError("must name a host, and if need be a port") from None
+        return f"{scheme.lower()}://{place}{'/' if path else ''}{path}"
 
     def from_toml(self, value: object) -> object:
         """Take a string."""

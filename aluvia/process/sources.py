@@ -1,0 +1,153 @@
+"""
+The sources of a door's settings: a table of options, in three spellings.
+
+The command line stands above the environment, which stands above the TOML file. A mistake is said
+with its place, and without the value, which may be a secret.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+import typing
+from pathlib import Path
+
+import attrs
+
+from aluvia.process.options import Option
+from aluvia.process.takes import Rules
+
+__all__ = [
+    "CONFIG",
+    "FILE_BYTES",
+    "USAGE",
+    "Found",
+    "SettingsError",
+    "contents",
+    "from_file",
+    "given",
+    "unknown_variables",
+]
+
+#: ``sysexits.h``: what the process exits with when its options, or a file of theirs, are no good.
+USAGE = 64
+CONFIG = 78
+
+#: More than this is no configuration file, and no bundle of authorities.
+FILE_BYTES = 1_048_576
+
+
+class SettingsError(Exception):
+    """
+    A door cannot run with what it was told. The text is one line for its user, without secrets.
+
+    :ivar status: what the process exits with.
+    """
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@attrs.frozen
+class Found:
+    """A value, where it came from, and what a mistake about it means to the process."""
+
+    value: typing.Any
+    source: str
+    status: int = USAGE
+
+    def mistake(self, text: str) -> SettingsError:
+        """What to raise when the value turns out not to do."""
+        return SettingsError(f"{self.source}: {text}", self.status)
+
+
+def given(values: typing.Mapping[Option, object], spelling: str) -> dict[str, Found]:
+    """
+    Read a layer of values, by field.
+
+    :param values: texts; for rules a sequence of them, for a switch True; None is not set.
+    :param spelling: ``flag`` or ``variable``.
+    :raises SettingsError: one is no good.
+    """
+    layer = {}
+    for option, value in values.items():
+        if value is not None:
+            source = getattr(option, spelling)
+            layer[option.field] = Found(_read(option, value, source), source)
+    return layer
+
+
+def from_file(path: Path, table: typing.Iterable[Option]) -> dict[str, Found]:
+    """
+    Read a TOML file, by field.
+
+    :raises SettingsError: it cannot be read, a key is none of the table's, or a value is no good.
+    """
+    source = str(path)
+    try:
+        keys = tomllib.loads(contents(path, FILE_BYTES, source).decode("utf-8"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"{source}: is not UTF-8", CONFIG) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: {error}", CONFIG) from None
+    found = {}
+    options = {option.name: option for option in table}
+    for key, value in keys.items():
+        if key not in options:
+            near = difflib.get_close_matches(key.lower().replace("_", "-"), options, 1)
+            question = f"; is {near[0]!r} meant?" if near else ""
+            raise SettingsError(f"{source}: unknown key {key!r}{question}", CONFIG)
+        option = options[key]
+        try:
+            read = option.takes.from_toml(value)
+        except ValueError as error:
+            raise SettingsError(f"{key} in {source}: {error}", CONFIG) from None
+        if isinstance(read, Path):
+            read = path.parent / read
+        found[option.field] = Found(read, f"{key} in {source}", CONFIG)
+    return found
+
+
+def contents(path: Path, limit: int, source: str) -> bytes:
+    """
+    Read a file that an option names.
+
+    :raises SettingsError: it cannot be read, or is longer than the limit.
+    """
+    place = source if source == str(path) else f"{source}: {path}"
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+    except OSError as error:
+        raise SettingsError(f"{place}: {error.strerror}", CONFIG) from None
+    if len(data) > limit:
+        raise SettingsError(f"{place}: longer than {limit} bytes", CONFIG)
+    return data
+
+
+def unknown_variables(
+    environ: typing.Mapping[str, str], table: typing.Sequence[Option]
+) -> dict[str, str]:
+    """Variables that look like options and are none, each with the one that it may mean."""
+    known = [option.variable for option in table]
+    prefix = table[0].prefix
+    return {
+        variable: near[0]
+        for variable in sorted(environ)
+        if variable.startswith(prefix) and variable not in (*known, f"{prefix}CONFIG")
+        for near in [difflib.get_close_matches(variable, known, 1, 0.85)]
+        if near
+    }
+
+
+def _read(option: Option, value: object, source: str) -> object:
+    """A value from the command line or the environment."""
+    if isinstance(value, str):
+        try:
+            return option.takes.from_text(value)
+        except ValueError as error:
+            raise SettingsError(f"{source}: {error}", USAGE) from None
+    if isinstance(option.takes, Rules):
+        return tuple(typing.cast(typing.Iterable[str], value))
+    return bool(value)
