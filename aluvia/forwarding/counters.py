@@ -20,6 +20,8 @@ class Counters:
     :ivar bytes_down: payload to clients, by way; of flows that have ended.
     :ivar tunnels_open: tunnels that are open now.
     :ivar connections_total: clients' connections that were accepted.
+    :ivar fail_opens: requests that went direct because there was no configuration.
+    :ivar credentials_renewed: requests that were asked again of the gateway with new credentials.
     :ivar connect_seconds: how long upstream connections took to be made, by way.
     """
 
@@ -28,6 +30,8 @@ class Counters:
         "bytes_up",
         "connect_seconds",
         "connections_total",
+        "credentials_renewed",
+        "fail_opens",
         "requests",
         "tunnels_open",
     )
@@ -38,6 +42,8 @@ class Counters:
         self.bytes_down: dict[str, int] = {}
         self.tunnels_open = 0
         self.connections_total = 0
+        self.fail_opens = 0
+        self.credentials_renewed = 0
         self.connect_seconds: dict[str, Histogram] = {}
 
     def request_ended(self, way: str, outcome: str) -> None:

@@ -6,7 +6,7 @@ import typing
 
 from twisted.internet.interfaces import IProtocol, IReactorTime
 
-from aluvia.client.routing import Route
+from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialers, Dialing
 from aluvia.net.http_client import ClientConnection
 from aluvia.net.idle import IdleConnections

@@ -6,7 +6,10 @@ A CONNECT: dial, answer 200, and leave HTTP.
     state      leaves on
     ---------  -----------------------------------------------------------------
     DIALLING   dialled -> 200, RELAYING;  failed -> an answer with its cause;
+               407 from the gateway -> RENEWING, once;
                the client gone -> the dial is cancelled
+    RENEWING   there are other credentials -> DIALLING;  there are none -> an answer;
+               the client gone -> released
     RELAYING   both directions ended, a reset, or the idle timeout -> released
 
 What the client sends while we dial waits in the codec, at most ``Limits.pipelined_bytes``; its FIN
@@ -21,16 +24,15 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from aluvia.client.answers import refuse
-from aluvia.client.flow import Flow
+from aluvia.forwarding.flow import Flow
+from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
 from aluvia.wire.headers import Field
 
 if typing.TYPE_CHECKING:
-    from aluvia.client.proxy import ForwardProxy
-    from aluvia.client.routing import Route
+    from aluvia.forwarding.proxy import ForwardProxy
 
 
 @implementer(IProtocol)
@@ -47,7 +49,9 @@ class Tunnel(Flow):
     ) -> None:
         super().__init__(proxy, client, route, b"CONNECT", host, port)
         #: Only a gateway is told of it; otherwise an answer of ours makes one when it is needed.
-        self.request_id = "" if route.gateway is None else proxy.next_request_id()
+        self.request_id = route.request_id
+        if route.gateway is not None and not self.request_id:
+            self.request_id = proxy.next_request_id()
         self.dialing: Dialing | None = None
         self.transport: typing.Any = None
         self.downstream: typing.Any = None
@@ -76,7 +80,7 @@ class Tunnel(Flow):
         self.proxy.connected(self)
         client = self.client
         self.downstream = client.transport
-        client.write(client.respond(200, b"Connection established", (), 0))
+        client.write(client.respond(200, b"Connection established", self.route.told, 0))
         self.open_relay(self.transport, client.leave())
 
     def dataReceived(self, data: bytes) -> None:
@@ -89,8 +93,15 @@ class Tunnel(Flow):
 
     def _failed(self, error: DialError) -> None:
         self.dialing = None
+        if not self.renew(error):
+            self._give_up(error)
+
+    def _try_again(self) -> None:
+        self.start()
+
+    def _give_up(self, error: DialError) -> None:
         self.release(error.error)
-        refuse(self.client, error, self.request_id or self.proxy.next_request_id())
+        self.proxy.refuse(self.client, error, self.request_id)
 
     # The responder.
 
@@ -113,6 +124,7 @@ class Tunnel(Flow):
 
     def let_go(self) -> None:
         """Cancel the dial."""
+        self.stop_renewing()
         dialing, self.dialing = self.dialing, None
         if dialing is not None:
             dialing.cancel()

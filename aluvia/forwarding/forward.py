@@ -6,8 +6,9 @@ One plain ``http://`` request on its way to an origin or a parent proxy, and its
     state      meaning                                     leaves on
     ---------  ------------------------------------------  ------------------------------------
     DIALLING   no upstream connection yet; the body waits  connected -> SENT;  failed -> DONE
-    SENT       the request is going out, no answer yet     its head -> ANSWERING;  failed ->
-                                                           DIALLING (once, see below) or DONE
+    SENT       the request is going out, no answer yet     its head -> ANSWERING;  failed, or
+                                                           refused with a 407 -> DIALLING (once,
+                                                           see below) or DONE
     ANSWERING  the answer is on its way to the client      its end -> DONE, or ANSWERED if the
                                                            request goes on;  failed -> DONE, and
                                                            the client's connection is cut
@@ -19,6 +20,9 @@ Sent again, once: a keep-alive connection may be closed by its peer just as we u
 goes out again on a new connection if no byte of an answer came, its body is still kept
 (``Limits.replay_bytes``), and its method is idempotent (RFC 9110 section 9.2.2 forbids a proxy to
 repeat the others; they go out on a connection of their own instead).
+
+Asked again, once: a gateway that answers 407 has done nothing, so any request goes out again if its
+body is still kept and there are other credentials (:meth:`Flow.renew`).
 """
 
 from __future__ import annotations
@@ -26,8 +30,9 @@ from __future__ import annotations
 import enum
 import typing
 
-from aluvia.client.answers import refuse
-from aluvia.client.flow import Flow
+from aluvia.forwarding.flow import Flow
+from aluvia.forwarding.request_head import absolute_form, request_fields
+from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
@@ -39,8 +44,7 @@ from aluvia.wire.headers import Field
 from aluvia.wire.target import AbsoluteTarget
 
 if typing.TYPE_CHECKING:
-    from aluvia.client.proxy import ForwardProxy
-    from aluvia.client.routing import Route
+    from aluvia.forwarding.proxy import ForwardProxy
 
 
 class State(enum.Enum):
@@ -56,22 +60,6 @@ class State(enum.Enum):
 _DIALLING, _SENT, _ANSWERING, _ANSWERED, _DONE = State
 
 NOT_MODIFIED = 304
-
-#: What would tell an origin of a proxy on the way, whoever wrote it.
-SEEN = frozenset(
-    [
-        b"via",
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-forwarded-port",
-        b"x-forwarded-server",
-        b"x-forwarded-by",
-        b"x-real-ip",
-        b"x-aluvia-request-id",
-    ]
-)
 
 #: RFC 9110 section 9.2.2.
 IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
@@ -157,7 +145,7 @@ class Forward(Flow):
                     return
                 if event.status == 407 and self.route.gateway is not None:
                     # On plain http only a 407 is the gateway's own; its challenge ends here.
-                    self._fail(_denied(self.route.gateway, event.status))
+                    self._refused(_denied(self.route.gateway, event.status))
                     return
                 self._respond(event, out)
             elif event is END:
@@ -203,6 +191,25 @@ class Forward(Flow):
     def resume_request(self) -> None:
         """The upstream has caught up."""
         self.client.resume_request()
+
+    def _refused(self, refusal: DialError) -> None:
+        """The gateway does not know the credentials."""
+        if self.state is not _SENT or self.kept is None:
+            self._fail(refusal)
+            return
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.abort()
+        # What comes of the body meanwhile is kept.
+        self.state = _DIALLING
+        if not self.renew(refusal):
+            self._fail(refusal)
+
+    def _try_again(self) -> None:
+        self._dial()
+
+    def _give_up(self, error: DialError) -> None:
+        self._fail(error)
 
     # The responder's side.
 
@@ -278,7 +285,7 @@ class Forward(Flow):
         head = self.head
         gateway = self.route.gateway
         exchange = upstream.exchange
-        fields = request_fields(head, self.target, gateway)
+        fields = request_fields(head, self.target, gateway, self.proxy.policy.gone)
         target = self.target.origin_form if gateway is None else absolute_form(self.target)
         parts = [exchange.request(head.method, target, fields, head.length)]
         if self.kept:
@@ -297,8 +304,10 @@ class Forward(Flow):
             upstream.transport.write(data)
 
     def _respond(self, head: ResponseHead, out: list[bytes]) -> None:
-        fields = head.end_to_end()
+        fields: typing.Sequence[Field] = head.end_to_end()
         if not head.informational:
+            if self.route.told:
+                fields = [*fields, *self.route.told]
             self.state = _ANSWERING
             # To a HEAD, and with a 304, what is passed on is what would have followed.
             bodiless = self.head.method == b"HEAD" or head.status == NOT_MODIFIED
@@ -342,11 +351,12 @@ class Forward(Flow):
             # What was sent must not look like a whole answer.
             self.client.abort()
         else:
-            refuse(self.client, error, self.proxy.next_request_id())
+            self.proxy.refuse(self.client, error, self.route.request_id)
 
     def let_go(self) -> None:
         """Leave nothing of it upstream."""
         self.state = _DONE
+        self.stop_renewing()
         if self.dialing is not None:
             self.dialing.cancel()
             self.dialing = None
@@ -362,30 +372,3 @@ def _denied(gateway: ParentProxy, status: int) -> DialError:
         f"The gateway {gateway} answered {status}.",
         received_status=status,
     )
-
-
-def absolute_form(target: AbsoluteTarget) -> bytes:
-    """
-    The target as a parent proxy gets it: what was judged, not what was spelled. The ``*`` of an
-    OPTIONS is written as an empty path (RFC 9112 section 3.2.4).
-    """
-    path = target.origin_form
-    return b"http://%b%b" % (target.authority.raw, b"" if path == b"*" else path)
-
-
-def request_fields(
-    head: RequestHead, target: AbsoluteTarget, gateway: ParentProxy | None
-) -> list[Field]:
-    """
-    The fields that go upstream: end-to-end ones, with the Host of the target (RFC 9112 section
-    3.2.2), and the gateway's credentials to the gateway alone.
-    """
-    fields: list[Field] = head.end_to_end(SEEN)
-    host = target.authority.raw
-    if head.host is None:
-        fields = [(b"Host", host), *fields]
-    elif head.host != host:
-        fields = [(name, host if name.lower() == b"host" else value) for name, value in fields]
-    if gateway is not None and gateway.authorization is not None:
-        fields = [*fields, (b"Proxy-Authorization", gateway.authorization)]
-    return fields

@@ -3,6 +3,9 @@ What a tunnel and a forwarded request have in common: a route, a client, and an 
 
 A :class:`Flow` is in ``ForwardProxy.live`` from its making until :meth:`Flow.release`, which
 happens exactly once and is where everything about it is counted.
+
+A gateway that refuses the credentials (407) is asked once more, if there are others by then:
+:meth:`Flow.renew`.
 """
 
 from __future__ import annotations
@@ -10,16 +13,19 @@ from __future__ import annotations
 import abc
 import typing
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.python.failure import Failure
 
-from aluvia.client.answers import reject
+from aluvia.forwarding.route import Route
+from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.relay import Relay, relay
 from aluvia.wire.errors import ProtocolViolation
 
 if typing.TYPE_CHECKING:
-    from aluvia.client.proxy import ForwardProxy
-    from aluvia.client.routing import Route
+    from aluvia.forwarding.proxy import ForwardProxy
+
+PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 class Flow(abc.ABC):
@@ -32,6 +38,8 @@ class Flow(abc.ABC):
     :ivar method: the request's.
     :ivar started: seconds, coarse.
     :ivar dialled: when the last dial began; seconds.
+    :ivar flipped: when the rules began to say that an open tunnel's host goes the other way;
+        seconds; None while they do not.
     """
 
     __slots__ = (
@@ -39,12 +47,15 @@ class Flow(abc.ABC):
         "_bytes_up",
         "client",
         "dialled",
+        "flipped",
         "host",
         "method",
         "port",
         "proxy",
         "relay",
         "released",
+        "renewed",
+        "renewing",
         "route",
         "started",
     )
@@ -66,7 +77,10 @@ class Flow(abc.ABC):
         self.port = port
         self.started = proxy.sweep.now
         self.dialled = 0.0
+        self.flipped: float | None = None
         self.relay: Relay | None = None
+        self.renewed = False
+        self.renewing: Deferred[typing.Any] | None = None
         self.released = False
         self._bytes_up = 0
         self._bytes_down = 0
@@ -86,13 +100,55 @@ class Flow(abc.ABC):
     def let_go(self) -> None:
         """Leave nothing of it upstream."""
 
+    @abc.abstractmethod
+    def _try_again(self) -> None:
+        """Ask the gateway once more, with the credentials of :attr:`route`."""
+
+    @abc.abstractmethod
+    def _give_up(self, error: DialError) -> None:
+        """Answer with this error, and release."""
+
+    def renew(self, refusal: DialError) -> bool:
+        """
+        Look for other credentials than those that the gateway refused, once.
+
+        :param refusal: what the client is told if there are none.
+        :return: whether that is under way; then one of :meth:`_try_again` and :meth:`_give_up`
+            follows, unless the flow is let go before.
+        """
+        if self.renewed or refusal.received_status != PROXY_AUTHENTICATION_REQUIRED:
+            return False
+        self.renewed = True
+        renewing = self.proxy.policy.renew(self.route, self.host)
+        if renewing is None:
+            return False
+        self.renewing = renewing
+        renewing.addCallback(self._ask_again, refusal)
+        renewing.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        return True
+
+    def stop_renewing(self) -> None:
+        """Nobody waits for it any more."""
+        renewing, self.renewing = self.renewing, None
+        if renewing is not None:
+            renewing.cancel()
+
+    def _ask_again(self, route: Route | None, refusal: DialError) -> None:
+        self.renewing = None
+        if route is None:
+            self._give_up(refusal)
+            return
+        self.route = route
+        self.proxy.counters.credentials_renewed += 1
+        self._try_again()
+
     def request_broken(self, violation: ProtocolViolation) -> None:
         """The client broke the rules, or took too long, in the middle of its request."""
         client = self.client
         self.let_go()
         self.release("http_request_error")
         if client.exchange.may_respond:
-            reject(client, violation, self.proxy.next_request_id())
+            self.proxy.reject(client, violation)
         else:
             client.abort()
 

@@ -1,34 +1,33 @@
 """
-The client's forward proxy: what each request is, whether it may, and which way it goes.
+A forward proxy: what each request is, whether it may, and which way it goes.
 
 .. code-block:: text
 
     request                         goes to
     ------------------------------  ---------------------------------------------------
     no good head                    ``reject`` with its status; the connection closes
-    without the credentials that    407
-    ``--local-auth-file`` asks for
-    CONNECT host:port               :class:`~aluvia.client.tunnel.Tunnel`
-    http://host/path                :class:`~aluvia.client.forward.Forward`
+    not admitted                    407
+    CONNECT host:port               :class:`~aluvia.forwarding.tunnel.Tunnel`
+    http://host/path                :class:`~aluvia.forwarding.forward.Forward`
     anything else                   400; never a side effect, whatever page sent it
 
-The way (direct or gateway) is decided here once per request, by the canonical host alone.
+Who is admitted, and which way a request goes, is decided once per request by the door's
+:class:`~aluvia.forwarding.policy.Policy`.
 """
 
 from __future__ import annotations
 
-import hmac
 import typing
 
 from twisted.logger import Logger
 
-from aluvia.client.answers import authentication_required, not_a_web_server, refuse, reject
-from aluvia.client.counters import Counters
-from aluvia.client.flow import Flow
-from aluvia.client.forward import Forward
-from aluvia.client.routing import Router
-from aluvia.client.tunnel import Tunnel
-from aluvia.client.upstream import Upstreams
+from aluvia.forwarding.answers import authentication_required, not_a_web_server, refuse, reject
+from aluvia.forwarding.counters import Counters
+from aluvia.forwarding.flow import Flow
+from aluvia.forwarding.forward import Forward
+from aluvia.forwarding.policy import AuthenticationRequired, Policy
+from aluvia.forwarding.tunnel import Tunnel
+from aluvia.forwarding.upstream import Upstreams
 from aluvia.net.accept import Sweep
 from aluvia.net.errors import DialError
 from aluvia.net.http_application import Responder
@@ -46,11 +45,10 @@ INTERNAL_ERROR = DialError("proxy_internal_error", 500, "The proxy failed; its l
 
 class ForwardProxy:
     """
-    The application behind the client's listener.
+    The application behind a listener.
 
+    :param policy: what is this door's own.
     :param clock: seconds, monotonic; for latencies.
-    :param credentials: base64 of each ``user:password`` that a client may give, or None where no
-        client needs any.
     :param id_prefix: what tells this process's request ids from another's.
     :param log_requests: whether each flow leaves a line at debug level.
     :ivar live: the flows that are under way.
@@ -59,25 +57,23 @@ class ForwardProxy:
     def __init__(
         self,
         *,
-        router: Router,
+        policy: Policy,
         upstreams: Upstreams,
         counters: Counters,
         sweep: Sweep,
         clock: typing.Callable[[], float],
         limits: Limits,
         idle_timeout: float,
-        credentials: typing.Collection[bytes] | None,
         id_prefix: str,
         log_requests: bool,
     ) -> None:
-        self.router = router
+        self.policy = policy
         self.upstreams = upstreams
         self.counters = counters
         self.sweep = sweep
         self.clock = clock
         self.limits = limits
         self.idle_timeout = idle_timeout
-        self.credentials = credentials
         self.log_requests = log_requests
         self.live: set[Flow] = set()
         self._id_prefix = id_prefix
@@ -87,22 +83,28 @@ class ForwardProxy:
 
     def request(self, connection: ServerConnection, head: RequestHead) -> Responder | None:
         """Judge one request and send it on its way; the table is in the module's docstring."""
-        if self.credentials is not None and not self._authenticated(head):
-            self.counters.request_ended("none", "http_request_denied")
-            authentication_required(connection, self.next_request_id())
-            return None
+        policy = self.policy
         flow: Tunnel | Forward
         try:
+            visitor = policy.admit(head)
             if head.method == b"CONNECT":
-                flow = self._tunnel(connection, head)
+                flow = self._tunnel(connection, head, visitor)
             elif head.target.startswith((b"/", b"*")):
                 self.counters.request_ended("none", "http_request_error")
-                not_a_web_server(connection, self.next_request_id())
+                not_a_web_server(policy, connection, self.next_request_id())
                 return None
             else:
-                flow = self._forward(connection, head)
+                flow = self._forward(connection, head, visitor)
         except ProtocolViolation as violation:
             self.bad_request(connection, violation)
+            return None
+        except AuthenticationRequired as denied:
+            self.counters.request_ended("none", "http_request_denied")
+            authentication_required(policy, connection, str(denied), self.next_request_id())
+            return None
+        except DialError as error:
+            self.counters.request_ended("none", error.error)
+            self.refuse(connection, error)
             return None
         try:
             flow.start()
@@ -110,13 +112,23 @@ class ForwardProxy:
             log.failure("A request could not be sent on its way.")
             flow.let_go()
             flow.release(INTERNAL_ERROR.error)
-            refuse(connection, INTERNAL_ERROR, self.next_request_id())
+            self.refuse(connection, INTERNAL_ERROR)
         return None if flow.released or flow.relay is not None else flow
 
     def bad_request(self, connection: ServerConnection, violation: ProtocolViolation) -> None:
         """Refuse what is no good request."""
         self.counters.request_ended("none", "http_request_error")
-        reject(connection, violation, self.next_request_id())
+        self.reject(connection, violation)
+
+    # Answers of our own.
+
+    def refuse(self, connection: ServerConnection, error: DialError, request_id: str = "") -> None:
+        """Say why a request could not be answered by its upstream."""
+        refuse(self.policy, connection, error, request_id or self.next_request_id())
+
+    def reject(self, connection: ServerConnection, violation: ProtocolViolation) -> None:
+        """Say what is wrong with a request."""
+        reject(self.policy, connection, violation, self.next_request_id())
 
     # What a flow tells.
 
@@ -132,6 +144,7 @@ class ForwardProxy:
         counters = self.counters
         counters.request_ended(way, outcome)
         counters.bytes_moved(way, flow.bytes_up, flow.bytes_down)
+        self.policy.ended(flow, outcome)
         if self.log_requests:
             log.debug(
                 "{method} {host}:{port} {way} ({rule}) {outcome}, {up} up, {down} down",
@@ -152,27 +165,22 @@ class ForwardProxy:
 
     # Inside.
 
-    def _authenticated(self, head: RequestHead) -> bool:
-        given = [value for name, value in head.fields if name.lower() == b"proxy-authorization"]
-        # Every one of the accepted values is compared, so that time tells nothing.
-        if len(given) != 1:
-            return False
-        scheme, _, token = given[0].partition(b" ")
-        # All are compared, so that time does not tell which one came near.
-        matches = [hmac.compare_digest(token.strip(), good) for good in self.credentials or ()]
-        return scheme.lower() == b"basic" and any(matches)
-
-    def _tunnel(self, connection: ServerConnection, head: RequestHead) -> Tunnel:
+    def _tunnel(
+        self, connection: ServerConnection, head: RequestHead, visitor: typing.Any
+    ) -> Tunnel:
         authority = parse_connect_target(head.target)
-        assert authority.port is not None
-        route = self.router.route(authority.host)
-        return Tunnel(self, connection, route, authority.host, authority.port)
+        host, port = authority.host, authority.port
+        assert port is not None
+        return Tunnel(self, connection, self.policy.route(visitor, host, port), host, port)
 
-    def _forward(self, connection: ServerConnection, head: RequestHead) -> Forward:
+    def _forward(
+        self, connection: ServerConnection, head: RequestHead, visitor: typing.Any
+    ) -> Forward:
         target = parse_absolute_target(head.target, head.method)
         if target.scheme != "http":
             raise ProtocolViolation(
                 400, "Only http:// targets are forwarded; use CONNECT for anything else."
             )
-        route = self.router.route(target.authority.host)
+        authority = target.authority
+        route = self.policy.route(visitor, authority.host, authority.port or 80)
         return Forward(self, connection, head, target, route)
