@@ -16,7 +16,9 @@ Refused are:
   later and less clearly.
 
 Loopback and private space are open: whoever uses a local proxy reaches them without it too. A
-door for which that is not so adds its networks to what :class:`_Reach` knows of an address.
+door for which that is not so (``allow_private=False``) refuses every address that is not public:
+what is not globally unicast by IANA's registries, and this machine's own. A door may also close
+ports, to all addresses.
 """
 
 from __future__ import annotations
@@ -40,6 +42,33 @@ _IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _LINK_LOCAL = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_network("fe80::/10"))
 _BROADCAST = ipaddress.IPv4Address("255.255.255.255")
+# IANA's special-purpose registries, as far as an address there is no machine on the internet. (What
+# ``ipaddress`` calls private depends on the version of Python.)
+_NOT_PUBLIC_4 = tuple(
+    ipaddress.IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.168.0.0/16",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "224.0.0.0/4",
+        "240.0.0.0/4",
+    )
+)
+#: All that is assigned as global unicast; what lies outside is refused, whatever it will be for.
+_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+# Protocol assignments (Teredo among them) and documentation.
+_NOT_PUBLIC_6 = tuple(
+    ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20")
+)
 #: RFC 6052 §2.1 and RFC 8215, of whose /48 the usual /96 is read.
 _NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 #: RFC 4291 §2.5.5.1; ``::`` and ``::1`` are in it and carry nothing.
@@ -65,6 +94,14 @@ def _carried(address: _IPAddress) -> ipaddress.IPv4Address | None:
     return None
 
 
+def _is_public(address: _IPAddress, carried: ipaddress.IPv4Address | None) -> bool:
+    """Say whether an address is a machine's on the internet; one that carries another is that."""
+    judged = address if carried is None else carried
+    if isinstance(judged, ipaddress.IPv4Address):
+        return not any(judged in network for network in _NOT_PUBLIC_4)
+    return judged in _PUBLIC_6 and not any(judged in network for network in _NOT_PUBLIC_6)
+
+
 @attrs.frozen
 class _Reach:
     """
@@ -76,6 +113,7 @@ class _Reach:
     addresses: tuple[_IPAddress, ...]
     link_local: bool
     unroutable: bool
+    public: bool
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
@@ -88,6 +126,7 @@ def _reach(address: str) -> _Reach:
         addresses,
         link_local=any(each in network for each in addresses for network in _LINK_LOCAL),
         unroutable=any(each.is_multicast or each == _BROADCAST for each in addresses),
+        public=_is_public(itself, carried),
     )
 
 
@@ -115,8 +154,11 @@ class Guard:
 
     :param own_listeners: what we listen on, as ``(address, port)`` pairs.
     :param allow_link_local: open link-local addresses.
-    :param own_address: says whether an address is this machine's. Asked only about a port that
-        a listener on every address has.
+    :param allow_private: open what is not public, link-local addresses aside.
+    :param closed_ports: refused at every address.
+    :param own_address: says whether an address is this machine's. Asked about a port that a
+        listener on every address has; and about each public address, where private ones are
+        closed.
     """
 
     def __init__(
@@ -124,10 +166,14 @@ class Guard:
         own_listeners: Listeners,
         *,
         allow_link_local: bool = False,
+        allow_private: bool = True,
+        closed_ports: typing.Collection[int] = (),
         own_address: typing.Callable[[str], bool] = is_own_address,
     ) -> None:
         self._own_listeners = own_listeners
         self._allow_link_local = allow_link_local
+        self._allow_private = allow_private
+        self._closed_ports = frozenset(closed_ports)
         self._own_address = own_address
 
     def check(self, address: str, port: int) -> None:
@@ -138,7 +184,15 @@ class Guard:
         :raises DialError: ``destination_ip_prohibited``, ``destination_ip_unroutable`` or
             ``proxy_loop_detected``.
         """
+        if port in self._closed_ports:
+            raise DialError(
+                "destination_ip_prohibited", 403, f"Port {port} is not reached from here."
+            )
         reach = _reach(address)
+        if not (reach.public or self._allow_private):
+            raise DialError(
+                "destination_ip_prohibited", 403, "Only public addresses are reached from here."
+            )
         if reach.link_local and not self._allow_link_local:
             raise DialError(
                 "destination_ip_prohibited", 403, "Link-local addresses are not reached from here."
@@ -152,6 +206,14 @@ class Guard:
                 raise DialError(
                     "proxy_loop_detected", 502, "The address is one that this proxy listens on."
                 )
+        if not self._allow_private and self._is_mine(reach.addresses):
+            raise DialError("destination_ip_prohibited", 403, "The address is this machine's own.")
+
+    def _is_mine(self, addresses: tuple[_IPAddress, ...]) -> bool:
+        try:
+            return any(self._own_address(str(each)) for each in addresses)
+        except OSError as error:
+            raise dial_error(error) from error
 
     def _is_listener(self, own_address: str, addresses: tuple[_IPAddress, ...]) -> bool:
         listener = ipaddress.ip_address(own_address)

@@ -192,6 +192,134 @@ class Loops(GuardCase):
         self.assert_refused(guard, "192.0.2.7", 18787, "connection_limit_reached", 503)
 
 
+class Private(GuardCase):
+    """A door that reaches public addresses alone."""
+
+    def guard(self, *ours: str) -> Guard:
+        """A guard on a machine with these addresses."""
+        return Guard(lambda: (), allow_private=False, own_address=ours.__contains__)
+
+    def test_refused(self) -> None:
+        """Every network that is not public is refused, to its ends."""
+        guard = self.guard()
+        for address in (
+            "0.0.0.0",
+            "0.255.255.255",
+            "10.0.0.0",
+            "10.255.255.255",
+            "100.64.0.0",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.255.255",
+            "169.254.169.254",
+            "172.16.0.0",
+            "172.31.255.255",
+            "192.0.0.1",
+            "192.0.2.1",
+            "192.168.0.0",
+            "192.168.255.255",
+            "198.18.0.0",
+            "198.19.255.255",
+            "198.51.100.1",
+            "203.0.113.1",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "100::1",
+            "2001::1",
+            "2001:db8::1",
+            "3fff::1",
+            "4000::1",
+            "5f00::1",
+            "fc00::1",
+            "fdff::1",
+            "fe80::1",
+            "fe80::1%2",
+            "fec0::1",
+            "ff02::1",
+        ):
+            self.assert_refused(guard, address, 80, "destination_ip_prohibited", 403)
+
+    def test_carried(self) -> None:
+        """So is every IPv6 address that carries one of them."""
+        guard = self.guard()
+        for address in (
+            *METADATA_TRICKS,
+            *LOOPBACK_TRICKS,
+            "::ffff:10.0.0.1",
+            "::10.0.0.1",
+            "64:ff9b::192.168.0.1",
+            "2002:c0a8:1::1",
+            "2002:a00:1::",
+        ):
+            self.assert_refused(guard, address, 80, "destination_ip_prohibited", 403)
+
+    def test_neighbours(self) -> None:
+        """What lies beside them is open."""
+        guard = self.guard()
+        for address in (
+            "1.0.0.0",
+            "9.255.255.255",
+            "11.0.0.0",
+            "100.63.255.255",
+            "100.128.0.0",
+            "126.255.255.255",
+            "128.0.0.0",
+            "172.15.255.255",
+            "172.32.0.0",
+            "192.0.1.0",
+            "192.167.255.255",
+            "192.169.0.0",
+            "198.17.255.255",
+            "198.20.0.0",
+            "223.255.255.255",
+            "2000::1",
+            "2001:200::1",
+            "2606:4700::1111",
+            "3ffe::1",
+            "::ffff:8.8.8.8",
+            "64:ff9b::8.8.8.8",
+            "2002:808:808::1",
+        ):
+            guard.check(address, 80)
+
+    def test_own_addresses(self) -> None:
+        """This machine's own addresses are refused, public as they may be."""
+        guard = self.guard("8.8.8.8", "2606:4700::7")
+        for address in ("8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::808:808", "2606:4700::7"):
+            self.assert_refused(guard, address, 80, "destination_ip_prohibited", 403)
+        guard.check("8.8.4.4", 80)
+
+    def test_own_listeners(self) -> None:
+        """A door that opens private space still does not open its own listeners."""
+        guard = Guard(lambda: [("127.0.0.1", 8080)], allow_private=True)
+        self.assert_refused(guard, "127.0.0.1", 8080, "proxy_loop_detected", 502)
+
+    def test_no_descriptor_to_find_out(self) -> None:
+        """If it cannot be found out whether an address is ours, it is not dialled."""
+
+        def own_address(address: str) -> bool:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        guard = Guard(lambda: (), allow_private=False, own_address=own_address)
+        self.assert_refused(guard, "8.8.8.8", 80, "connection_limit_reached", 503)
+
+
+class Ports(GuardCase):
+    """Ports that a door closes."""
+
+    def test_closed(self) -> None:
+        """They are refused at every address, and others are open."""
+        guard = Guard(lambda: (), closed_ports=[25])
+        for address in ("8.8.8.8", "127.0.0.1", "2606:4700::1111"):
+            self.assert_refused(guard, address, 25, "destination_ip_prohibited", 403)
+            guard.check(address, 26)
+        Guard(lambda: ()).check("8.8.8.8", 25)
+
+
 class OwnAddresses(SynchronousTestCase):
     """Whether an address is this machine's."""
 
