@@ -67,6 +67,10 @@ class _Connecting:
     def doWrite(self) -> None:
         self._arrived()
 
+    def doRead(self) -> None:
+        # Nobody asked to read; but an error shows itself in every way there is.
+        self._arrived()
+
     def connectionLost(self, reason: Failure) -> None:
         self._arrived()
 

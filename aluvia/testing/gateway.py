@@ -141,6 +141,9 @@ class _Serve:
             return
         try:
             await self._exchange(conversation, asked, Conversation(connection, h11.CLIENT))
+        except (ConnectionEnded, h11.RemoteProtocolError):
+            # Either side has failed; what was passed on must not look whole.
+            conversation.connection.reset()
         finally:
             connection.close()
 

@@ -120,8 +120,13 @@ class FakeOrigin:
         *,
         context: ssl.SSLContext | None = None,
         address: str = "127.0.0.1",
+        fallback: Route = echo,
     ) -> None:
-        """:param context: for https, with its certificate loaded."""
+        """
+        :param context: for https, with its certificate loaded.
+        :param fallback: what answers where there is no route.
+        """
+        self.fallback = fallback
         self.routes: dict[str, Route] = {}
         self.visits: collections.deque[Visit] = collections.deque(maxlen=1024)
         script: Script = [_Serve(self)] if context is None else [StartTLS(context), _Serve(self)]
@@ -157,6 +162,6 @@ class _Serve:
                 list(request.headers.raw_items()),
             )
             self.origin.visits.append(visit)
-            await self.origin.routes.get(visit.path, echo)(visit)
+            await self.origin.routes.get(visit.path, self.origin.fallback)(visit)
             if not await conversation.ready_for_next():
                 connection.close()
