@@ -9,7 +9,9 @@ address and read the answers. So
   rebound page sends its own name. (The port may differ from ours: it may be forwarded.)
 * an ``Origin`` that is not that Host is refused (403), and no CORS field is ever sent;
 * ``Cross-Origin-Resource-Policy`` keeps answers out of other sites' pages, ``nosniff`` keeps them
-  from being taken for scripts, ``no-store`` keeps them out of caches.
+  from being taken for scripts, ``no-store`` keeps them out of caches;
+* no script runs in an answer, whatever text has got into it: ``Content-Security-Policy`` allows
+  style sheets and images of our own and nothing else.
 
 Everything is bounded: heads (twisted.web's own 16 KiB), bodies (:data:`BODY_BYTES`), connections
 (:data:`CONNECTIONS`), the time without a byte (:data:`IDLE_SECONDS`) and, since a byte now and
@@ -18,6 +20,7 @@ then would renew that for ever, the time a connection may live (:data:`LIFE_SECO
 
 from __future__ import annotations
 
+import abc
 import json
 import re
 import typing
@@ -45,13 +48,22 @@ IDLE_SECONDS = 30.0
 #: Longer than any scrape interval, so that a scraper's connection is used many times.
 LIFE_SECONDS = 600.0
 
+#: What is read of an Accept field.
+ACCEPT_ELEMENTS = 32
+
+_TEXT, _HTML, _JSON = "text/plain", "text/html", "application/json"
+
 _LOCAL_HOST = re.compile(rb"(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?", re.IGNORECASE)
 
 _ALWAYS = (
     (b"Cache-Control", b"no-store"),
     (b"X-Content-Type-Options", b"nosniff"),
     (b"Cross-Origin-Resource-Policy", b"same-origin"),
-    (b"Content-Security-Policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (
+        b"Content-Security-Policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        b"base-uri 'none'; frame-ancestors 'none'",
+    ),
     (b"Vary", b"Accept"),
 )
 
@@ -63,12 +75,14 @@ class Answer:
 
     :ivar data: for programs, as JSON.
     :ivar text: for people; ends with a line end.
-    :ivar body: in place of both, with its content type, where a format is neither.
+    :ivar html: for their browsers; None where the text is good enough for them.
+    :ivar body: in place of all these, with its content type, where a format is none of them.
     """
 
     status: int
     data: object = None
     text: str = ""
+    html: bytes | None = None
     body: tuple[bytes, str] | None = None
 
 
@@ -77,16 +91,16 @@ def refusal(status: int, reason: str) -> Answer:
     return Answer(status, {"error": reason}, f"{reason}\n")
 
 
-class Page(Resource):
+class Page(Resource, abc.ABC):
     """
     A page that is read: GET and HEAD. A subclass says what is on it.
     """
 
     isLeaf = True
 
+    @abc.abstractmethod
     def answer(self, request: Request) -> Answer:
         """What is on the page now."""
-        raise NotImplementedError
 
     def render(self, request: Request) -> int:
         """Answer, or say which methods there are."""
@@ -118,7 +132,7 @@ _MISSING = refusal(404, "There is no such page.")
 
 class Pages(Resource):
     """
-    A root: pages by their path's only segment.
+    A root: pages by their path's only segment, which is empty for ``/``.
     """
 
     def __init__(self, pages: typing.Mapping[str, Page]) -> None:
@@ -192,12 +206,7 @@ def _refused(request: Request) -> Answer | None:
 
 def send(request: Request, answer: Answer) -> None:
     """Send an answer in the form that was asked for, and end the request."""
-    if answer.body is not None:
-        body, content_type = answer.body
-    elif wants_json(request.getHeader(b"accept")):
-        body, content_type = json.dumps(answer.data).encode("ascii") + b"\n", "application/json"
-    else:
-        body, content_type = answer.text.encode("utf-8"), "text/plain; charset=utf-8"
+    body, content_type = answer.body or _form(answer, request.getHeader(b"accept"))
     request.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode("ascii"))
     for name, value in _ALWAYS:
         request.setHeader(name, value)
@@ -207,25 +216,35 @@ def send(request: Request, answer: Answer) -> None:
     request.finish()
 
 
-def wants_json(accept: bytes | None) -> bool:
+def _form(answer: Answer, accept: bytes | None) -> tuple[bytes, str]:
+    offered = [_TEXT, _JSON] if answer.html is None else [_TEXT, _HTML, _JSON]
+    kind = liked_best(accept, offered)
+    if kind == _JSON:
+        return json.dumps(answer.data).encode("ascii") + b"\n", _JSON
+    if kind == _HTML and answer.html is not None:
+        return answer.html, f"{_HTML}; charset=utf-8"
+    return answer.text.encode("utf-8"), f"{_TEXT}; charset=utf-8"
+
+
+def liked_best(accept: bytes | None, offered: typing.Sequence[str]) -> str:
     """
-    Whether JSON is liked better than plain text (RFC 9110 section 12.5.1). Whoever likes both the
-    same, as curl does, gets text.
+    Which of these media types is liked best (RFC 9110 section 12.5.1); of those that are liked the
+    same, as curl does, the first.
     """
-    liking = {"application/json": 0.0, "text/plain": 0.0}
-    exact: dict[str, int] = dict.fromkeys(liking, -1)
-    for element in (accept or b"").decode("latin-1").lower().split(",")[:32]:
+    liking = dict.fromkeys(offered, 0.0)
+    exact = dict.fromkeys(offered, -1)
+    for element in (accept or b"").decode("latin-1").lower().split(",")[:ACCEPT_ELEMENTS]:
         kind, *parameters = (part.strip() for part in element.split(";"))
         quality = 1.0
         for parameter in parameters:
             if re.fullmatch(r"q=[01](\.[0-9]{0,3})?", parameter):
                 quality = float(parameter[2:])
-        for name in liking:
+        for name in offered:
             ranges = ("*/*", f"{name.split('/')[0]}/*", name)
             if kind in ranges and ranges.index(kind) > exact[name]:
                 exact[name] = ranges.index(kind)
                 liking[name] = quality
-    return liking["application/json"] > liking["text/plain"]
+    return max(offered, key=lambda name: liking[name])
 
 
 class LocalChannel(HTTPChannel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from aluvia.client.advice import advice
 from aluvia.client.options import OPTIONS
 from aluvia.client.settings import Settings
 from aluvia.rules import lint
@@ -21,7 +22,7 @@ def report(settings: Settings) -> str:
         source = settings.sources.get(fields[name], "default")
         lines.append(f"{name} = {toml(value)}  # {escape(source)}")
     lines.append("")
-    lines += [f"# {escape(line)}" for line in settings.advice()]
+    lines += [f"# {escape(line)}" for line in advice(settings)]
     lines += [
         f"# Rule {escape(repr(finding.rule))}: {escape(finding.sentence)}"
         for finding in lint(settings.rules)

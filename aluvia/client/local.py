@@ -1,5 +1,6 @@
 """
-The client, whole, but for the process it runs in: listener, ways out, and the sweep over both.
+The client, whole, but for the process it runs in: listener, ways out, the sweep over both, and the
+control plane that it follows.
 
 :mod:`aluvia.client.service` gives it a process (signals, supervisor, log lines, admin port); a
 program that embeds it uses it as it is. Everything that it opens, it closes.
@@ -7,29 +8,31 @@ program that embeds it uses it as it is. Everything that it opens, it closes.
 
 from __future__ import annotations
 
-import base64
 import binascii
 import os
 import typing
 
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IProtocolFactory
 from twisted.internet.task import deferLater
-from zope.interface import implementer
+from twisted.logger import Logger
 
-from aluvia.client.config import Snapshot
-from aluvia.client.counters import Counters
+from aluvia.client.config import Snapshot, static_snapshot
+from aluvia.client.control import ControlPlane
+from aluvia.client.flips import Flips
 from aluvia.client.observed import LiveConnection
-from aluvia.client.proxy import ForwardProxy
+from aluvia.client.policy import ClientPolicy
 from aluvia.client.routing import Router
 from aluvia.client.settings import Settings
-from aluvia.client.upstream import Upstreams
+from aluvia.client.state_file import StateFile
+from aluvia.client.user_api import UserAPI
+from aluvia.forwarding.connections import Connections
+from aluvia.forwarding.counters import Counters
+from aluvia.forwarding.proxy import ForwardProxy
+from aluvia.forwarding.upstream import Upstreams
 from aluvia.net.accept import Admission, Drain, Sweep
 from aluvia.net.dial import Dialers, TCPDialer
 from aluvia.net.guard import Guard
 from aluvia.net.http_client import ClientConnection
-from aluvia.net.http_server import ServerConnection
 from aluvia.net.idle import IdleConnections
 from aluvia.net.parent import ParentProxyDialer
 from aluvia.net.ports import WirePort, listen
@@ -37,51 +40,30 @@ from aluvia.net.resolve import Resolver
 from aluvia.net.tls import TLSDialer, client_context
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
-
-@implementer(IProtocolFactory)
-class _Connections:
-    """The listener's factory: a server connection for each client."""
-
-    def __init__(
-        self,
-        application: ForwardProxy,
-        counters: Counters,
-        sweep: Sweep,
-        limits: Limits,
-        idle_timeout: float,
-    ) -> None:
-        self._application = application
-        self._counters = counters
-        self._sweep = sweep
-        self._limits = limits
-        self._idle_timeout = idle_timeout
-
-    def buildProtocol(self, address: object) -> ServerConnection:
-        self._counters.connections_total += 1
-        return ServerConnection(self._application, self._sweep, self._limits, self._idle_timeout)
-
-    def doStart(self) -> None:
-        """Nothing to prepare."""
-
-    def doStop(self) -> None:
-        """Nothing to undo."""
+log = Logger()
 
 
 class LocalProxy:
     """
     The local forward proxy.
 
+    :param learn: called with each user name and password that a control plane sends, before they
+        are used: whoever logs must keep them out.
+    :param log: where it says what it does.
     :ivar host: the address it listens on.
     :ivar port: the port that it listens on, once :meth:`listen` returned.
     :ivar counters: what it has done.
+    :ivar ledger: what each host has cost.
+    :ivar control: the control plane; None in static mode.
     """
 
     def __init__(
         self,
         settings: Settings,
-        snapshot: Snapshot,
         reactor: typing.Any,
         *,
+        learn: typing.Callable[[str, str], None] = lambda name, password: None,
+        log: Logger = log,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.host = settings.listen
@@ -95,21 +77,34 @@ class LocalProxy:
         self._admission: Admission | None = None
         self._drain: Drain | None = None
         self.sweep = Sweep(reactor)
-        self._resolver = Resolver(reactor, self.sweep, limits=limits)
+        self.resolver = Resolver(reactor, self.sweep, limits=limits)
         self._idle = IdleConnections[ClientConnection](reactor, self.sweep, limits=limits)
-        self.router = Router(snapshot)
+        dialers, parent = self._dialers()
+        static = settings.token is None
+        self.router = Router(static_snapshot(settings, reactor.seconds()) if static else None)
+        self._policy = ClientPolicy(
+            self.router,
+            self.counters,
+            settings.local_users,
+            refuse_unconfigured=settings.on_no_config == "refuse",
+            log=log,
+        )
+        self.ledger = self._policy.ledger
         self.application = ForwardProxy(
-            router=self.router,
-            upstreams=Upstreams(reactor, *self._dialers(), self._idle, limits),
+            policy=self._policy,
+            upstreams=Upstreams(reactor, dialers, parent, self._idle, limits),
             counters=self.counters,
             sweep=self.sweep,
             clock=reactor.seconds,
             limits=limits,
             idle_timeout=settings.idle_timeout,
-            credentials=_accepted(settings.local_users),
             id_prefix=binascii.hexlify(os.urandom(4)).decode("ascii"),
             log_requests=settings.log_level == "debug",
         )
+        self._flips = Flips(self.application, self.router, settings.flip_grace)
+        self.control = None if static else self._control(dialers, learn, log)
+        if self.control is not None:
+            self._policy.poll_soon = self.control.poll_soon
 
     @property
     def url(self) -> str:
@@ -117,20 +112,27 @@ class LocalProxy:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
+    async def configure(self) -> None:
+        """
+        Fetch the first configuration, and follow the control plane from then on; in static mode
+        there is nothing to do.
+
+        :raises InvalidUserTokenError: the token was refused.
+        :raises ApiError: there is no configuration to be had, and the settings are strict.
+        """
+        if self.control is not None:
+            await self.control.start(strict=self._settings.strict)
+
     def listen(self) -> None:
         """
         Open the port.
 
-        :raises CannotListenError: if it cannot be bound; nothing is left open then.
+        :raises CannotListenError: if it cannot be bound. :meth:`stop` is still to be called.
         """
-        factory = _Connections(
+        factory = Connections(
             self.application, self.counters, self.sweep, self.limits, self._settings.idle_timeout
         )
-        try:
-            listening = listen(self._reactor, self.host, self.port, factory)
-        except CannotListenError:
-            self.sweep.stop()
-            raise
+        listening = listen(self._reactor, self.host, self.port, factory)
         self._listening = listening
         where = typing.cast(IPv4Address | IPv6Address, listening.getHost())
         self._own.append((where.host, where.port))
@@ -185,6 +187,8 @@ class LocalProxy:
         ended = self._drain.begin()
         if first and not drain_timeout:
             self._drain.begin()
+        if first and self.control is not None:
+            await self.control.stop()
         await ended
         # The last connection has left the port's books, but its protocol has yet to hear of it.
         await deferLater(self._reactor, 0)
@@ -192,10 +196,34 @@ class LocalProxy:
             if self._admission is not None:
                 self._admission.stop()
             self._idle.close_all()
-            self._resolver.stop()
+            self.resolver.stop()
             self.sweep.stop()
         # What was closed just now is gone in the next turn, for whoever called.
         await deferLater(self._reactor, 0)
+
+    def _control(
+        self, dialers: Dialers, learn: typing.Callable[[str, str], None], log: Logger
+    ) -> ControlPlane:
+        settings = self._settings
+        assert settings.token is not None
+        api = UserAPI(
+            self._reactor, dialers, settings.api_base_url, settings.token, settings.connection
+        )
+        path = settings.state_file
+        return ControlPlane(
+            api,
+            settings.place,
+            self._reactor,
+            interval=settings.poll_interval,
+            follow=self._follow,
+            learn=learn,
+            state=None if path is None else StateFile(path, api.url, settings.token, log),
+            log=log,
+        )
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        self.router.follow(snapshot)
+        self._flips.look()
 
     def _dialers(self) -> tuple[Dialers, ParentProxyDialer]:
         settings = self._settings
@@ -203,7 +231,7 @@ class LocalProxy:
         reactor = self._reactor
         timeout = settings.connect_timeout
         guard = Guard(self._own_listeners, allow_link_local=settings.allow_link_local)
-        tcp = TCPDialer(reactor, self._resolver, guard, sweep, connect_timeout=timeout)
+        tcp = TCPDialer(reactor, self.resolver, guard, sweep, connect_timeout=timeout)
         authorities = None
         if settings.gateway_ca is not None:
             authorities = settings.gateway_ca.read_bytes()
@@ -222,9 +250,3 @@ class LocalProxy:
 
     def _own_listeners(self) -> list[tuple[str, int]]:
         return self._own
-
-
-def _accepted(users: typing.Mapping[str, str] | None) -> list[bytes] | None:
-    if users is None:
-        return None
-    return [base64.b64encode(f"{name}:{secret}".encode()) for name, secret in users.items()]

@@ -12,8 +12,10 @@ import attrs
 
 from aluvia import __version__
 from aluvia.client.config import Snapshot
-from aluvia.client.counters import Counters
+from aluvia.client.polls import Polls
+from aluvia.forwarding.counters import Counters
 from aluvia.telemetry.exposition import Families
+from aluvia.telemetry.ledger import Ledger
 
 
 @attrs.frozen
@@ -49,6 +51,10 @@ class Observed(typing.Protocol):
         """The numbers since the start."""
 
     @property
+    def ledger(self) -> Ledger:
+        """What each host has cost since the start; of what has ended."""
+
+    @property
     def url(self) -> str:
         """The proxy's, for programs on this machine."""
 
@@ -69,6 +75,18 @@ class Observed(typing.Protocol):
         """Whether it takes no new clients any more, and is about to end."""
 
     @property
+    def renewed_at(self) -> float | None:
+        """When the configuration last was known to be right; None before it ever was."""
+
+    @property
+    def token_refused(self) -> bool:
+        """Whether the control plane refuses the token."""
+
+    @property
+    def polls(self) -> Polls | None:
+        """What asking the control plane came to; None if there is none."""
+
+    @property
     def last_error(self) -> str | None:
         """Why the configuration could not be renewed, if that is so; one line, no secrets."""
 
@@ -79,16 +97,25 @@ class Observed(typing.Protocol):
         """What is under way."""
 
 
-def measure(observed: Observed, now: float) -> Families:
+def ledger_now(observed: Observed) -> Ledger:
     """
-    Everything that a scrape of ``/metrics`` shows.
+    The ledger with what is under way.
 
-    :param now: the reactor's seconds.
+    A flow is entered when it ends. Living ones are added here, each as a request with its bytes so
+    far, so that a tunnel that is open for a week is seen before its end.
+    """
+    ledger = observed.ledger.copy()
+    for each in observed.live():
+        ledger.count(each.host, each.way, each.rule, each.bytes_up, each.bytes_down)
+    return ledger
+
+
+def bytes_moved(observed: Observed) -> dict[tuple[str, ...], int]:
+    """
+    Payload bytes by way and direction (``up``, ``down``), with those of living flows, which move
+    to the counters when they end.
     """
     counters = observed.counters
-    snapshot = observed.snapshot()
-    # A flow's bytes move to the counters when it ends. Those of living ones are added here, so
-    # that a tunnel that is open for a week is seen before its end.
     moved: dict[tuple[str, ...], int] = {}
     for direction, table in (("up", counters.bytes_up), ("down", counters.bytes_down)):
         moved |= {(way, direction): number for way, number in table.items()}
@@ -99,6 +126,17 @@ def measure(observed: Observed, now: float) -> Families:
         ):
             key = (connection.way, direction)
             moved[key] = moved.get(key, 0) + number
+    return moved
+
+
+def measure(observed: Observed, now: float) -> Families:
+    """
+    Everything that a scrape of ``/metrics`` shows.
+
+    :param now: the reactor's seconds.
+    """
+    counters = observed.counters
+    snapshot = observed.snapshot()
     families = Families()
     families.counters(
         "aluvia_requests",
@@ -110,7 +148,7 @@ def measure(observed: Observed, now: float) -> Families:
         "aluvia_bytes",
         "Payload bytes of requests and tunnels; up is from clients.",
         ("way", "direction"),
-        moved.items(),
+        bytes_moved(observed).items(),
     )
     families.gauge("aluvia_tunnels_open", "Tunnels open now.", counters.tunnels_open)
     families.gauge(
@@ -134,6 +172,35 @@ def measure(observed: Observed, now: float) -> Families:
         ("way",),
         [((way,), histogram) for way, histogram in counters.connect_seconds.items()],
     )
+    families.counter(
+        "aluvia_fail_opens",
+        "Requests that went direct because there was no configuration.",
+        counters.fail_opens,
+    )
+    families.counter(
+        "aluvia_credentials_renewed",
+        "Requests that were asked again of the gateway, with new credentials.",
+        counters.credentials_renewed,
+    )
+    polls = observed.polls
+    if polls is not None:
+        families.counters(
+            "aluvia_polls",
+            "Answers of the control plane, by what they came to.",
+            ("outcome",),
+            [((outcome,), number) for outcome, number in polls.outcomes.items()],
+        )
+        families.histograms(
+            "aluvia_poll_seconds",
+            "How long the control plane took to answer.",
+            (),
+            [((), polls.seconds)],
+        )
+        families.gauge(
+            "aluvia_token_refused",
+            "Whether the control plane refuses the token.",
+            observed.token_refused,
+        )
     families.gauge("aluvia_configured", "Whether there is a configuration.", snapshot is not None)
     if snapshot is not None:
         families.gauge(
@@ -141,11 +208,13 @@ def measure(observed: Observed, now: float) -> Families:
             "Which configuration of this process it is, from 1.",
             snapshot.revision,
         )
-        families.gauge(
-            "aluvia_config_age_seconds",
-            "How old the configuration is.",
-            max(0.0, now - snapshot.fetched_at),
-        )
+        renewed_at = observed.renewed_at
+        if renewed_at is not None:
+            families.gauge(
+                "aluvia_config_age_seconds",
+                "Since the configuration last was known to be right.",
+                max(0.0, now - renewed_at),
+            )
         families.gauge("aluvia_rules", "Rules that count.", len(snapshot.rules.rules))
     families.gauge("aluvia_draining", "Whether it is ending.", observed.draining)
     families.gauge(

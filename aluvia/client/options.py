@@ -7,49 +7,24 @@ and so are the help texts.
 
 from __future__ import annotations
 
-import attrs
-
-from aluvia.client.takes import (
+from aluvia.process.options import Option
+from aluvia.process.takes import (
     Address,
+    BaseURL,
     FilePath,
     Gateway,
+    HostName,
+    Identifier,
     Number,
     NumberOrNone,
     Rules,
     Switch,
-    Takes,
+    Token,
     Word,
 )
 from aluvia.telemetry.logs import FORMATS, THRESHOLDS
 
-PREFIX = "ALUVIA_"
-
-
-@attrs.frozen
-class Option:
-    """
-    One option.
-
-    :ivar name: on the command line behind ``--``, and as it is in the file.
-    :ivar field: the field of :class:`~aluvia.client.settings.Settings` that its value is for.
-    :ivar metavar: what its value is called in help texts; empty for a switch.
-    """
-
-    name: str
-    field: str
-    takes: Takes
-    metavar: str
-    text: str
-
-    @property
-    def flag(self) -> str:
-        """On the command line."""
-        return f"--{self.name}"
-
-    @property
-    def variable(self) -> str:
-        """In the environment."""
-        return PREFIX + self.name.upper().replace("-", "_")
+PREFIX = Option.prefix
 
 
 _PORT = Number(0, 65535, whole=True)
@@ -58,20 +33,108 @@ _SECONDS = Number(0.001, 86_400, unit=" of seconds")
 #: All of them, in the order in which help shows them.
 OPTIONS = (
     Option(
+        "token",
+        "token",
+        Token(),
+        "TOKEN",
+        "the user API token; other users of this machine can read it here, and not in "
+        "ALUVIA_TOKEN or a --token-file",
+    ),
+    Option(
+        "token-file",
+        "token_file",
+        FilePath(),
+        "FILE",
+        "a file with the user API token; without either, systemd's credential aluvia-token is read",
+    ),
+    Option(
+        "api-base-url",
+        "api_base_url",
+        BaseURL(),
+        "URL",
+        "the control plane [default: https://api.aluvia.io/v1]",
+    ),
+    Option(
+        "connection",
+        "connection",
+        Identifier(),
+        "ID",
+        "follow this connection of an account; the token is then the account's API key",
+    ),
+    Option(
+        "poll-interval",
+        "poll_interval",
+        Number(1, 86_400, unit=" of seconds"),
+        "SECONDS",
+        "between two questions whether the configuration has changed [default: 5]",
+    ),
+    Option(
+        "no-strict",
+        "no_strict",
+        Switch(),
+        "",
+        "start without a configuration, if there is none to be had yet",
+    ),
+    Option(
+        "on-no-config",
+        "on_no_config",
+        Word(("direct", "refuse")),
+        "WAY",
+        "what becomes of requests while there is no configuration: direct shows this machine's "
+        "own address, refuse answers 503 [default: direct]",
+    ),
+    Option(
+        "state-file",
+        "state_file",
+        FilePath(),
+        "FILE",
+        "keep the last good configuration there, and start from it when the control plane cannot "
+        "be reached",
+    ),
+    Option(
+        "flip-grace",
+        "flip_grace",
+        Number(0, 86_400, unit=" of seconds"),
+        "SECONDS",
+        "end open tunnels so long after new rules send their host the other way [default: leave "
+        "them alone]",
+    ),
+    Option(
+        "gateway-protocol",
+        "gateway_protocol",
+        Word(("http", "https")),
+        "PROTOCOL",
+        "http, or https for TLS to the gateway [default: http]",
+    ),
+    Option(
+        "gateway-host",
+        "gateway_host",
+        HostName(),
+        "HOST",
+        "the gateway that the control plane's credentials are for [default: gateway.aluvia.io]",
+    ),
+    Option(
+        "gateway-port",
+        "gateway_port",
+        Number(1, 65535, whole=True),
+        "PORT",
+        "its port [default: 8080, with https 8443]",
+    ),
+    Option(
         "gateway-url",
         "gateway",
         Gateway(),
         "URL",
-        "the parent proxy, http://user:password@host:port or https://...; user name and password "
-        "are percent-decoded",
+        "in place of a control plane: the parent proxy, http://user:password@host:port or "
+        "https://...; user name and password are percent-decoded",
     ),
     Option(
         "rule",
         "rules",
         Rules(),
         "PATTERN",
-        "a rule that says what goes through the gateway (repeatable), such as '*.example.com', "
-        "'-www.example.com', '*'",
+        "with --gateway-url: a rule that says what goes through it (repeatable), such as "
+        "'*.example.com', '-www.example.com', '*'",
     ),
     Option(
         "listen",
@@ -108,7 +171,7 @@ OPTIONS = (
         "gateway_ca",
         FilePath(),
         "FILE",
-        "certificates (PEM) to trust for an https gateway, besides the system's",
+        "certificates (PEM) to trust for an https gateway and control plane, besides the system's",
     ),
     Option(
         "allow-link-local",

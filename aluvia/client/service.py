@@ -6,8 +6,11 @@ supervisor sees of them.
 
     state     startService, stopService and signals
     --------  ------------------------------------------------------------------------------
-    STARTING  ports are bound; a port that is taken ends the process with status 73
-    RUNNING   SIGHUP: in static mode there is nothing to fetch, which is logged
+    STARTING  the configuration is fetched, then ports are bound. A token that is refused ends
+              the process with status 77, an API without a configuration with 69, a port that
+              is taken with 73; a signal ends it as it ends a running one
+    RUNNING   SIGHUP: the configuration is fetched now; in static mode there is nothing to
+              fetch, which is logged
     DRAINING  after SIGTERM or SIGINT: no new connections, live ones up to drain_timeout;
               a second signal means now
     STOPPED   no listener, timer, connection or descriptor is left
@@ -25,17 +28,38 @@ from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from aluvia.client.admin import ADMIN_ADDRESS, admin_site
 from aluvia.client.admin_site import LocalSite
-from aluvia.client.config import Snapshot, static_snapshot
-from aluvia.client.counters import Counters
+from aluvia.client.advice import advice
+from aluvia.client.config import Snapshot
 from aluvia.client.local import LocalProxy
 from aluvia.client.observed import LiveConnection
+from aluvia.client.polls import Polls
 from aluvia.client.settings import Settings
-from aluvia.client.supervise import CANNOT_CREATE, Supervision, exit_with, local_url, stop_once
+from aluvia.errors import ApiError, InvalidUserTokenError
+from aluvia.forwarding.counters import Counters
+from aluvia.process.supervise import (
+    CANNOT_CREATE,
+    NO_PERMISSION,
+    SOFTWARE,
+    UNAVAILABLE,
+    Supervision,
+    exit_with,
+    local_url,
+    stop_once,
+)
+from aluvia.telemetry.ledger import Ledger
 
 log = Logger()
+
+#: What the process exits with when a start fails.
+_STATUSES = (
+    (InvalidUserTokenError, NO_PERMISSION),
+    (ApiError, UNAVAILABLE),
+    (OSError, CANNOT_CREATE),
+)
 
 
 class ClientService(Service):
@@ -44,10 +68,11 @@ class ClientService(Service):
 
     :param environ: the process's environment; what is for us is taken out of it.
     :param set_signal: installs a handler of a signal, and returns the one before it.
+    :param learn: called with each user name and password that a control plane sends, before they
+        are used.
     """
 
     name = "aluvia"
-    last_error: str | None = None
 
     def __init__(
         self,
@@ -55,16 +80,20 @@ class ClientService(Service):
         reactor: typing.Any,
         environ: typing.MutableMapping[str, str],
         set_signal: typing.Callable[[int, typing.Any], object] = signal.signal,
+        learn: typing.Callable[[str, str], None] = lambda name, password: None,
     ) -> None:
         self.settings = settings
         self.started_at = reactor.seconds()
         self._reactor = reactor
         self._set_signal = set_signal
+        self._learn = learn
         self._supervision = Supervision(environ, reactor, settings.port_file)
         self._running: LocalProxy | None = None
         self._admin_site: LocalSite | None = None
         self._admin: IListeningPort | None = None
         self._admin_port: int | None = None
+        self._starting: Deferred[None] | None = None
+        self._given_up = False
         self._stopping: Deferred[None] | None = None
 
     @property
@@ -78,6 +107,11 @@ class ClientService(Service):
     def counters(self) -> Counters:
         """The numbers since the start."""
         return self._local.counters
+
+    @property
+    def ledger(self) -> Ledger:
+        """What each host has cost since the start."""
+        return self._local.ledger
 
     @property
     def draining(self) -> bool:
@@ -99,6 +133,32 @@ class ClientService(Service):
         """Whether new clients are taken: not at a cap, and not draining."""
         return self._local.accepting
 
+    @property
+    def last_error(self) -> str | None:
+        """Why the configuration could not be renewed, if that is so."""
+        control = self._local.control
+        problem = None if control is None else control.problem
+        return None if problem is None else problem.sentence
+
+    @property
+    def token_refused(self) -> bool:
+        """Whether the control plane refuses the token."""
+        control = self._local.control
+        return control is not None and control.token_refused
+
+    @property
+    def renewed_at(self) -> float | None:
+        """When the configuration last was known to be right; None before it ever was."""
+        control, snapshot = self._local.control, self.snapshot()
+        if control is not None:
+            return control.renewed_at
+        return None if snapshot is None else snapshot.fetched_at
+
+    @property
+    def polls(self) -> Polls | None:
+        """What asking the control plane came to; None in static mode."""
+        return None if self._local.control is None else self._local.control.polls
+
     def snapshot(self) -> Snapshot | None:
         """The configuration of the moment."""
         return self._local.router.snapshot
@@ -115,31 +175,53 @@ class ClientService(Service):
         self._reactor.callWhenRunning(self._start)
 
     def _start(self) -> None:
-        """Bind, and say that we are ready; or say why not, and end the process."""
+        Deferred.fromCoroutine(self.begin()).addErrback(self._not_started)
+
+    async def begin(self) -> None:
+        """
+        Fetch, bind, and say that we are ready.
+
+        :raises AluviaError: there is no configuration.
+        :raises OSError: a port, or the port file.
+        """
         settings = self.settings
-        for line in settings.advice():
+        for line in advice(settings):
             log.warn("{line}", line=line)
-        snapshot = static_snapshot(settings, self._reactor.seconds())
-        self._running = LocalProxy(settings, snapshot, self._reactor)
+        self._running = LocalProxy(settings, self._reactor, learn=self._learn)
         self._stopping = None
+        self._starting = Deferred.fromCoroutine(self._come_up(self._running))
+        await self._starting
+
+    async def _come_up(self, local: LocalProxy) -> None:
+        self._supervision.starting(lambda: stop_once(self._reactor))
+        self._set_signal(signal.SIGHUP, self._hung_up)
+        await local.configure()
         port = "proxy"
         try:
-            self._supervision.starting(lambda: stop_once(self._reactor))
-            self._local.listen()
+            local.listen()
             port = "admin"
             self._listen_for_admin()
-            self._supervision.ready(self._local.host, self._local.port, self._admin_port)
         except CannotListenError as error:
             why = error.socketError
-            self._give_up(
+            raise OSError(
                 f"the {port} port {error.interface}:{error.port} cannot be bound: "
                 f"{getattr(why, 'strerror', None) or why}"
-            )
-        except OSError as error:
-            self._give_up(str(error))
-        else:
-            self._set_signal(signal.SIGHUP, self._hung_up)
-            self._say_what_to_try()
+            ) from None
+        self._supervision.ready(local.host, local.port, self._admin_port)
+        self._say_what_to_try()
+
+    def _not_started(self, failure: Failure) -> None:
+        """Say why in one line, and end the process."""
+        error = failure.value
+        if self._given_up:
+            # A signal came first; what became of the start is of no interest.
+            return
+        for kind, status in _STATUSES:
+            if isinstance(error, kind):
+                exit_with(self._reactor, status, str(error))
+                return
+        log.failure("The start failed.", failure=failure)
+        exit_with(self._reactor, SOFTWARE, "the start failed; the log says why")
 
     def stopService(self) -> Deferred[None]:
         """Drain; called again, stop at once."""
@@ -154,6 +236,9 @@ class ClientService(Service):
         return self._stopping
 
     async def _stop(self) -> None:
+        if self._starting is not None:
+            self._given_up = True
+            self._starting.cancel()
         if self._local.connections_open:
             log.info(
                 "Draining {count} connections, up to {timeout} s; a second signal ends them now.",
@@ -178,9 +263,6 @@ class ClientService(Service):
         self._admin_port = where.port
         self._local.also_own(ADMIN_ADDRESS, where.port)
 
-    def _give_up(self, why: str) -> None:
-        exit_with(self._reactor, CANNOT_CREATE, why)
-
     def _say_what_to_try(self) -> None:
         url = self.url
         log.info("The proxy is {url}", url=url)
@@ -190,9 +272,15 @@ class ClientService(Service):
         log.info("Try: curl -x {url} http://example.com/", url=url)
 
     def _hung_up(self, number: int, frame: types.FrameType | None) -> None:
-        self._reactor.callFromThread(
-            log.info, "SIGHUP: rules and gateway are static, so there is nothing to fetch."
-        )
+        self._reactor.callFromThread(self._fetch_now)
+
+    def _fetch_now(self) -> None:
+        control = None if self._running is None else self._running.control
+        if control is None:
+            log.info("SIGHUP: rules and gateway are static, so there is nothing to fetch.")
+        else:
+            log.info("SIGHUP: the configuration is fetched now.")
+            control.poll_soon()
 
     def _signalled_again(self, number: int, frame: types.FrameType | None) -> None:
         self._reactor.callFromThread(self._stop_now)

@@ -8,22 +8,18 @@ was typed, 78 for a file. (``twistd`` itself knows only 1 for both, and prints i
 from __future__ import annotations
 
 import os
-import shutil
-import sys
-import textwrap
 import typing
 
 from twisted.application.service import IService
-from twisted.python import usage
 
-from aluvia import __version__
-from aluvia.client import collector
 from aluvia.client.check import report
+from aluvia.client.load import USAGE, SettingsError, load_settings
 from aluvia.client.options import OPTIONS
 from aluvia.client.service import ClientService
-from aluvia.client.settings import USAGE, Settings, SettingsError, load_settings
-from aluvia.client.supervise import CANNOT_CREATE
-from aluvia.client.takes import Rules, Switch
+from aluvia.client.settings import Settings
+from aluvia.process import collector
+from aluvia.process.command_line import TableOptions, flags, parameters, refuse
+from aluvia.process.supervise import CANNOT_CREATE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
 from aluvia.telemetry.twistd_log import WithOwnLog, log_stream
@@ -40,16 +36,15 @@ the file.
 Options:
 """
 
-#: Beside the table: what is said on the command line alone, or names the file.
-_BESIDES = (
-    ("--config FILE", "a TOML file with any of these options"),
-    ("--check", "say what would be used, without passwords, and exit"),
-    ("--version", "say which version this is, and exit"),
-    ("--help", "say this, and exit"),
+
+#: Options, and variables, that say what a demo says itself.
+_NOT_IN_A_DEMO = frozenset(
+    ["token", "token-file", "gateway-url", "rule", "api-base-url", "connection"]
 )
+_NOT_OF_A_DEMO = {option.variable for option in OPTIONS if option.name in _NOT_IN_A_DEMO}
 
 
-class Options(usage.Options):
+class Options(TableOptions):
     """
     The command line, and once it is parsed all :attr:`settings`.
 
@@ -58,20 +53,11 @@ class Options(usage.Options):
 
     settings: Settings
 
-    synopsis = "[options]"
-
-    optFlags: typing.ClassVar = [
-        *([option.name, None, ""] for option in OPTIONS if option.takes == Switch()),
-        ["check", None, ""],
-    ]
-    optParameters: typing.ClassVar = [
-        *(
-            [option.name, None, None, ""]
-            for option in OPTIONS
-            if option.takes not in (Switch(), Rules())
-        ),
-        ["config", None, None, ""],
-    ]
+    table = OPTIONS
+    heading = HELP
+    besides = (("--demo", "start a gateway, a control plane and a site besides, to be tried"),)
+    optFlags: typing.ClassVar = [*flags(OPTIONS), ["demo", None, ""]]
+    optParameters: typing.ClassVar = parameters(OPTIONS)
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,54 +67,22 @@ class Options(usage.Options):
         """Take one more rule."""
         self._rules.append(pattern)
 
-    def opt_version(self) -> typing.NoReturn:
-        """Say which version this is, and exit."""
-        print(f"aluvia {__version__}")
-        raise SystemExit(0)
+    def load(self, given: dict[str, object]) -> None:
+        """Read all sources."""
+        if self._rules:
+            given["rule"] = self._rules
+        environ: typing.Mapping[str, str] = os.environ
+        if given.pop("demo", None):
+            # It has an account of its own; what is set for the real one is left alone.
+            if not _NOT_IN_A_DEMO.isdisjoint(given):
+                raise SettingsError("--demo has a token, a gateway and rules of its own", USAGE)
+            given["token"] = "demo"
+            environ = {k: v for k, v in environ.items() if k not in _NOT_OF_A_DEMO}
+        self.settings = load_settings(given, environ)
 
-    def getUsage(self, width: int | None = None) -> str:
-        """Show the table, in its order; Twisted's own form has neither order nor values."""
-        options = [(f"{option.flag} {option.metavar}".strip(), option.text) for option in OPTIONS]
-        columns = max(width or shutil.get_terminal_size().columns, 60)
-        left = max(len(name) for name, _ in options) + 4
-        indent = " " * left
-        parts = [
-            textwrap.fill(
-                text,
-                columns,
-                initial_indent=f"  {name}".ljust(left),
-                subsequent_indent=indent,
-                break_on_hyphens=False,
-            )
-            for name, text in (*options, *_BESIDES)
-        ]
-        return HELP + "\n".join(parts) + "\n"
-
-    def parseArgs(self, *words: str) -> None:  # noqa: N802
-        """Refuse what is no option; without showing it, if it looks like a gateway's URL."""
-        if words:
-            what = "a word" if "@" in words[0] else repr(words[0])
-            raise usage.UsageError(f"{what} is no option")
-
-    def parseOptions(self, options: typing.Sequence[str] | None = None) -> None:
-        """
-        Parse, and load the settings.
-
-        :raises SystemExit: with 64 or 78 for a mistake; with 0 for ``--check``.
-        """
-        try:
-            super().parseOptions(options)
-            flags = {name: value for name, value in self.items() if value not in (None, 0)}
-            if self._rules:
-                flags["rule"] = self._rules
-            self.settings = load_settings(flags, os.environ)
-        except usage.UsageError as error:
-            _refuse(f"{error} (--help says what there is)", USAGE)
-        except SettingsError as error:
-            _refuse(str(error), error.status)
-        if self["check"]:
-            print(report(self.settings), end="")
-            raise SystemExit(0)
+    def report(self) -> str:
+        """What would be used."""
+        return report(self.settings)
 
 
 def makeService(options: Options) -> IService:
@@ -142,19 +96,22 @@ def makeService(options: Options) -> IService:
 
     running: typing.Any = reactor
     settings = options.settings
-    redactor = Redactor()
+    redactor = Redactor([] if settings.token is None else [settings.token])
     for username, password in settings.credentials():
         redactor.add_credentials(username, password)
     twistd_options = {} if options.parent is None else options.parent
     try:
         stream = log_stream(twistd_options or {"nodaemon": True}, running.callFromThread)
     except OSError as error:
-        _refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
+        refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
     running.callWhenRunning(collector.settle)
     observer = make_observer(settings.log_level, settings.log_format, stream, redactor)
-    return WithOwnLog(ClientService(settings, running, os.environ), observer)
+    service: IService
+    if options["demo"]:
+        # The gateway and its store are not needed by anything else.
+        from aluvia.demo.service import DemoService  # noqa: PLC0415
 
-
-def _refuse(text: str, status: int) -> typing.NoReturn:
-    sys.stderr.write(f"aluvia: {text}\n")
-    raise SystemExit(status)
+        service = DemoService(settings, running, os.environ, redactor.add_credentials)
+    else:
+        service = ClientService(settings, running, os.environ, learn=redactor.add_credentials)
+    return WithOwnLog(service, observer)

@@ -12,16 +12,31 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.client.admin import admin_site
-from aluvia.client.admin_site import (
-    LocalChannel,
-    LocalSite,
-)
+from aluvia.client.admin_site import LocalChannel, LocalSite
 from aluvia.client.config import Snapshot
 from aluvia.client.test.fake_observed import FakeObserved
 from aluvia.net.parent import ParentProxy
 from aluvia.rules import RuleSet
 
-PAGES = ("/healthz", "/readyz", "/metrics", "/explain?host=a.example", "/connections")
+PAGES = (
+    "/",
+    "/?host=a.example",
+    "/style.css",
+    "/icon.svg",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/explain?host=a.example",
+    "/connections",
+    "/ledger",
+    "/proxy.pac",
+)
+
+#: What a browser sends for a page.
+BROWSER = (
+    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+    "image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7"
+)
 
 
 class Transport(StringTransport):

@@ -8,7 +8,6 @@ from twisted.internet import reactor as installed
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
-from aluvia.client.config import static_snapshot
 from aluvia.client.local import LocalProxy
 from aluvia.client.settings import Settings
 from aluvia.testing.connection import FaultConnection
@@ -31,7 +30,7 @@ class LocalCase(TestCase):
     def start(self, **options: typing.Any) -> LocalProxy:
         """A proxy that listens, with settings of its own."""
         settings = Settings(**{"port": 0} | options)
-        self.proxy = LocalProxy(settings, static_snapshot(settings, reactor.seconds()), reactor)
+        self.proxy = LocalProxy(settings, reactor)
         self.proxy.listen()
         self.addCleanup(self.proxy.stop)
         return self.proxy

@@ -12,10 +12,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from aluvia.client.config import Snapshot
-from aluvia.client.counters import Counters
-from aluvia.client.proxy import ForwardProxy
+from aluvia.client.policy import ClientPolicy
 from aluvia.client.routing import Router
-from aluvia.client.upstream import Upstreams
+from aluvia.forwarding.counters import Counters
+from aluvia.forwarding.proxy import ForwardProxy
+from aluvia.forwarding.upstream import Upstreams
 from aluvia.net.accept import Sweep
 from aluvia.net.dial import Dialers
 from aluvia.net.errors import DialError
@@ -152,7 +153,7 @@ class Scene:
         self,
         *rules: str,
         gateway: ParentProxy = GATEWAY,
-        credentials: typing.Collection[bytes] | None = None,
+        users: typing.Mapping[str, str] | None = None,
         limits: Limits | None = None,
     ) -> None:
         limits = limits or Limits()
@@ -168,15 +169,15 @@ class Scene:
         self.idle = IdleConnections[ClientConnection](self.clock, self.sweep, limits=limits)
         self.counters = Counters()
         self.router = Router(Snapshot(gateway=gateway, rules=RuleSet.compile(rules)))
+        self.policy = ClientPolicy(self.router, self.counters, users)
         self.proxy = ForwardProxy(
-            router=self.router,
+            policy=self.policy,
             upstreams=Upstreams(self.clock, dialers, parent, self.idle, limits),
             counters=self.counters,
             sweep=self.sweep,
             clock=self.clock.seconds,
             limits=limits,
             idle_timeout=600.0,
-            credentials=credentials,
             id_prefix="test",
             log_requests=True,
         )

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.client.settings import Settings, SettingsError, load_settings
+from aluvia.client.load import SettingsError, load_settings
+from aluvia.client.settings import Settings
 
 GATEWAY = "http://canary-user:canary-pass@127.0.0.1:3128"
 

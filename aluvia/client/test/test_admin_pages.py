@@ -1,11 +1,11 @@
-"""Tests for :mod:`aluvia.client.admin`: what is on each page."""
+"""Tests for :mod:`aluvia.client.admin_pages`: what is on each page."""
 
 from __future__ import annotations
 
 from aluvia import __version__
 from aluvia.client.config import Snapshot
 from aluvia.client.observed import LiveConnection
-from aluvia.client.test.admin_case import PAGES, AdminCase
+from aluvia.client.test.admin_case import BROWSER, PAGES, AdminCase
 from aluvia.rules import RuleSet
 
 
@@ -20,6 +20,9 @@ class PageTests(AdminCase):
         self.assertEqual((200, b"ok\n"), (reply.status, reply.body))
         reply = self.ask("/healthz", "Accept: application/json")
         self.assertEqual({"status": "ok", "uptime": 10.0, "version": __version__}, reply.json())
+        self.observed.token_refused = True
+        reply = self.ask("/healthz")
+        self.assertEqual((200, b"token_refused\n"), (reply.status, reply.body))
 
     def test_ready(self) -> None:
         """With a configuration: how many rules, which revision, how old."""
@@ -31,6 +34,7 @@ class PageTests(AdminCase):
                 "reason": None,
                 "url": "http://127.0.0.1:18787",
                 "last_error": None,
+                "token_refused": False,
                 "revision": 3,
                 "rules": 3,
                 "age": 5.0,
@@ -146,5 +150,7 @@ class PageTests(AdminCase):
     def test_no_secrets(self) -> None:
         """No page shows the gateway's credentials."""
         for target in PAGES:
-            for accept in ("application/json", "text/plain"):
-                self.assertNotIn(b"canary", self.ask(target, f"Accept: {accept}").body)
+            for accept in (BROWSER, "Accept: application/json", "Accept: text/plain"):
+                reply = self.ask(target, accept)
+                self.assertEqual(200, reply.status)
+                self.assertNotIn(b"canary", reply.body)

@@ -8,11 +8,9 @@ import hypothesis
 from hypothesis import strategies
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.client.admin import Health
-from aluvia.client.admin_site import (
-    wants_json,
-)
-from aluvia.client.test.admin_case import PAGES, AdminCase
+from aluvia.client.admin_pages import Health
+from aluvia.client.admin_site import ACCEPT_ELEMENTS, Page, liked_best
+from aluvia.client.test.admin_case import BROWSER, PAGES, AdminCase, Reply
 from aluvia.testing.properties import settings_for_tests
 
 
@@ -26,20 +24,24 @@ class ManneredTests(AdminCase):
             self.assertEqual("no-store", fields["cache-control"])
             self.assertEqual("nosniff", fields["x-content-type-options"])
             self.assertEqual("same-origin", fields["cross-origin-resource-policy"])
+            self.assertEqual("Accept", fields["vary"])
+            policy = fields["content-security-policy"].split("; ")
+            self.assertEqual("default-src 'none'", policy[0])
+            self.assertFalse([rule for rule in policy if "script" in rule or "unsafe" in rule])
             self.assertNotIn("server", fields)
             self.assertFalse([name for name in fields if name.startswith("access-control")])
 
     def test_head(self) -> None:
         """As GET, without the body."""
         self.observed.counters.request_ended("direct", "ok")
-        for target in ("/healthz", "/readyz", "/connections", "/explain?host=a", "/nothing"):
-            got, headed = self.ask(target), self.ask(target, method="HEAD")
-            for reply in (got, headed):
-                # The second may be another one by now.
-                del reply.fields["date"]
-            self.assertEqual((got.status, got.fields), (headed.status, headed.fields))
-            self.assertEqual(b"", headed.body)
-            self.assertEqual(len(got.body), int(headed.fields["content-length"]))
+        for target in (*PAGES, "/nothing"):
+            for accept in (BROWSER, "Accept: application/json"):
+                got, headed = self.ask(target, accept), self.ask(target, accept, method="HEAD")
+                self.assertEqual(got.status, headed.status)
+                self.assertEqual(undated(got, target), undated(headed, target))
+                self.assertEqual(b"", headed.body)
+                if target != "/metrics":
+                    self.assertEqual(len(got.body), int(headed.fields["content-length"]))
 
     def test_methods(self) -> None:
         """The others are not there; nothing here changes anything."""
@@ -51,8 +53,11 @@ class ManneredTests(AdminCase):
     def test_unknown_pages(self) -> None:
         """404, in plain text or JSON, whatever the method; also for odd targets."""
         for target in (
-            "/",
             "/nothing",
+            "/style.css/",
+            "/proxy.pac/deeper",
+            "/index.html",
+            "/favicon.ico",
             "/healthz/",
             "/healthz/deeper",
             "/%68ealthz",
@@ -92,31 +97,63 @@ class ManneredTests(AdminCase):
         self.assertEqual(1, len(self.flushLoggedErrors(RuntimeError)))
 
 
+def undated(reply: Reply, target: str) -> dict[str, str]:
+    """Its fields, without what may differ from one request to the next."""
+    # The process's own numbers may take a digit more.
+    changing = ("date", "content-length") if target == "/metrics" else ("date",)
+    return {name: value for name, value in reply.fields.items() if name not in changing}
+
+
+class PageTests(SynchronousTestCase):
+    """What a page is."""
+
+    def test_it_has_an_answer(self) -> None:
+        """A page without one cannot be made, so that none is found to be without when asked."""
+        self.assertRaises(TypeError, Page)
+
+
 class AcceptTests(SynchronousTestCase):
-    """JSON or text."""
+    """JSON, text or HTML."""
 
     def test_wishes(self) -> None:
-        """The one that is liked better; text when both are liked the same."""
-        for accept, json_wanted in (
-            (None, False),
-            (b"", False),
-            (b"*/*", False),
-            (b"application/json", True),
-            (b"Application/JSON; charset=utf-8", True),
-            (b"application/*", True),
-            (b"text/html, application/json;q=0.9, */*;q=0.8", True),
-            (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", False),
-            (b"application/json;q=0.5, text/plain", False),
-            (b"application/json, text/plain;q=0.5", True),
-            (b"application/json;q=0, */*", False),
-            (b"image/png", False),
-            (b"application/json;q=2", True),
-            (b"text/plain, " * 40 + b"application/json", False),
+        """The one that is liked better; the first when several are liked the same."""
+        last = "text/plain;q=0.1, " * (ACCEPT_ELEMENTS - 1) + "application/json"
+        for accept, wanted in (
+            (None, "text/plain"),
+            ("", "text/plain"),
+            ("*/*", "text/plain"),
+            ("application/json", "application/json"),
+            ("Application/JSON; charset=utf-8", "application/json"),
+            ("application/*", "application/json"),
+            ("text/html, application/json;q=0.9, */*;q=0.8", "application/json"),
+            (BROWSER.removeprefix("Accept: "), "text/plain"),
+            ("application/json;q=0.5, text/plain", "text/plain"),
+            ("application/json, text/plain;q=0.5", "application/json"),
+            ("application/json;q=0, */*", "text/plain"),
+            ("image/png", "text/plain"),
+            ("application/json;q=2", "application/json"),
+            (last, "application/json"),
+            (f"text/plain;q=0.1, {last}", "text/plain"),
         ):
-            self.assertIs(json_wanted, wants_json(accept), accept)
+            raw = None if accept is None else accept.encode()
+            self.assertEqual(wanted, liked_best(raw, ["text/plain", "application/json"]), accept)
+
+    def test_wishes_for_html(self) -> None:
+        """A browser's, and nobody else's."""
+        offered = ["text/plain", "text/html", "application/json"]
+        for accept, wanted in (
+            (b"*/*", "text/plain"),
+            (b"text/*", "text/plain"),
+            (b"text/html", "text/html"),
+            (BROWSER.removeprefix("Accept: ").encode(), "text/html"),
+            (b"text/html;q=0.5, application/json", "application/json"),
+            (b"text/html, application/json", "text/html"),
+            (b"text/html;q=0, */*;q=0.1", "text/plain"),
+        ):
+            self.assertEqual(wanted, liked_best(accept, offered), accept)
 
     @settings_for_tests
     @hypothesis.given(strategies.binary())
     def test_any_wish(self, accept: bytes) -> None:
-        """Whatever is wished, it is one of the two."""
-        wants_json(accept)
+        """Whatever is wished, it is one of those that there are."""
+        self.assertIn(liked_best(accept, ["a/b", "c/d"]), ("a/b", "c/d"))

@@ -1,4 +1,4 @@
-"""Tests for :mod:`aluvia.client.counters` and :mod:`aluvia.client.observed`."""
+"""Tests for :mod:`aluvia.forwarding.counters` and :mod:`aluvia.client.observed`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia import __version__
 from aluvia.client.config import Snapshot
-from aluvia.client.counters import Counters
 from aluvia.client.observed import LiveConnection, measure
 from aluvia.client.test.fake_observed import FakeObserved
+from aluvia.forwarding.counters import Counters
 from aluvia.rules import RuleSet
 from aluvia.telemetry.exposition import expose
 

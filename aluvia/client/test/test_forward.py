@@ -695,7 +695,7 @@ class LocalAuthenticationTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         """A proxy with one user."""
-        self.scene = Scene("*", credentials=[base64.b64encode(b"me:mine")])
+        self.scene = Scene("*", users={"me": "mine"})
         self.addCleanup(self.scene.close)
 
     def answer(self, *fields: bytes) -> bytes:

@@ -53,8 +53,8 @@ class FreedCase(LocalCase):
     def start_looking_up(self) -> None:
         """Start with a name that is looked up each time."""
         proxy = self.start()
-        self.patch(proxy._resolver, "_getaddrinfo", FakeGetAddrInfo({LOOKED_UP: ["127.0.0.1"]}))
-        self.patch(proxy._resolver, "_keep", 0.0)
+        self.patch(proxy.resolver, "_getaddrinfo", FakeGetAddrInfo({LOOKED_UP: ["127.0.0.1"]}))
+        self.patch(proxy.resolver, "_keep", 0.0)
 
     async def alive(self) -> collections.Counter[str]:
         """What is there of the product's, by class, when every client is gone."""

@@ -93,7 +93,7 @@ class StopTests(LocalCase):
             rules=("*.proxied.localhost",),
         )
         hang = FakeGetAddrInfo({"looked-up.test": lambda: over.wait(60) and ()})
-        self.patch(proxy._resolver, "_getaddrinfo", hang)
+        self.patch(proxy.resolver, "_getaddrinfo", hang)
         return proxy
 
     async def ask(self, request: str) -> None:

@@ -10,11 +10,13 @@ import hypothesis
 import trustme
 from hypothesis import strategies
 
+from aluvia.client.advice import advice
 from aluvia.client.config import static_snapshot
+from aluvia.client.load import CONFIG, FILE_BYTES, USAGE, SettingsError, load_settings
 from aluvia.client.local_users import FILE_BYTES as USER_FILE_BYTES
 from aluvia.client.local_users import parse_users
 from aluvia.client.options import OPTIONS
-from aluvia.client.settings import CONFIG, FILE_BYTES, USAGE, Settings, SettingsError, load_settings
+from aluvia.client.settings import Settings
 from aluvia.client.test.settings_case import GATEWAY, SettingsCase
 from aluvia.net.parent import ParentProxy
 from aluvia.testing.properties import settings_for_tests
@@ -68,7 +70,8 @@ class PrecedenceTests(SettingsCase):
         """Every option of the table is read from all three, to the same value."""
         authority = self.file(trustme.CA().cert_pem.bytes())
         users = self.file(b"a:b\n")
-        values: dict[str, tuple[object, str]] = {
+        token = self.file(b" t0ken\n")
+        static: dict[str, tuple[object, str]] = {
             "gateway-url": ("https://g.example", "https://g.example"),
             "rule": (["*", "-b.example"], "*,-b.example"),
             "listen": ("127.0.0.2", "127.0.0.2"),
@@ -85,26 +88,150 @@ class PrecedenceTests(SettingsCase):
             "log-level": ("debug", "debug"),
             "log-format": ("json", "json"),
         }
-        self.assertEqual([option.name for option in OPTIONS], list(values))
-        # JSON is TOML, as far as these values go.
-        toml = "\n".join(f"{name} = {json.dumps(value)}" for name, (value, _) in values.items())
-        flags: dict[str, object] = {name: text for name, (_, text) in values.items()}
-        flags |= {"rule": ["*", "-b.example"], "allow-link-local": True}
-        environ = {
-            f"ALUVIA_{name.upper().replace('-', '_')}": text for name, (_, text) in values.items()
+        following: dict[str, tuple[object, str]] = {
+            "token-file": (token, token),
+            "api-base-url": ("https://api.example/v2", "https://API.example/v2/"),
+            "connection": ("c-1", "c-1"),
+            "poll-interval": (1, "1"),
+            "no-strict": (True, "true"),
+            "on-no-config": ("refuse", "refuse"),
+            "state-file": ("/x/z", "/x/z"),
+            "flip-grace": (0, "0"),
+            "gateway-protocol": ("https", "https"),
+            "gateway-host": ("g.example", "G.example."),
+            "gateway-port": (2, "2"),
         }
-        default = Settings()
-        read = [
-            load_settings({"config": self.toml(toml)}, {}),
-            load_settings(flags, {}),
-            load_settings({}, environ),
-        ]
-        for settings in read:
-            self.assertEqual(read[0], settings)
-            for option in OPTIONS:
-                self.assertNotEqual(
-                    getattr(default, option.field), getattr(settings, option.field), option.name
-                )
+        names = {option.name for option in OPTIONS}
+        self.assertEqual(names, {"token", *static, *following})
+        for values in (static, following, {"token": ("t0ken", " t0ken ")}):
+            # JSON is TOML, as far as these values go.
+            toml = "\n".join(f"{name} = {json.dumps(value)}" for name, (value, _) in values.items())
+            flags: dict[str, object] = {name: text for name, (_, text) in values.items()}
+            flags |= {"rule": ["*", "-b.example"]} if "rule" in values else {}
+            flags |= {name: True for name in ("allow-link-local", "no-strict") if name in values}
+            environ = {
+                f"ALUVIA_{name.upper().replace('-', '_')}": text
+                for name, (_, text) in values.items()
+            }
+            read = [
+                load_settings({"config": self.toml(toml)}, {}),
+                load_settings(flags, {}),
+                load_settings({}, environ),
+            ]
+            for settings in read:
+                self.assertEqual(read[0], settings)
+                for option in OPTIONS:
+                    if option.name in values:
+                        default, value = (
+                            getattr(Settings(), option.field),
+                            getattr(settings, option.field),
+                        )
+                        self.assertNotEqual(default, value, option.name)
+
+
+class TokenTests(SettingsCase):
+    """Where the token may stand."""
+
+    def token(
+        self, flags: dict[str, object], environ: dict[str, str], toml: str = ""
+    ) -> str | None:
+        """Which one is used."""
+        file: dict[str, object] = {"config": self.toml(toml)} if toml else {}
+        return load_settings(file | flags, environ).token
+
+    def test_precedence(self) -> None:
+        """The higher source holds, in whichever of its two spellings."""
+        file = self.file(b"\n from-file \n")
+        toml = f"token-file = {json.dumps(file)}"
+        self.assertEqual("from-file", self.token({}, {}, toml))
+        self.assertEqual("variable", self.token({}, {"ALUVIA_TOKEN": "variable"}, toml))
+        self.assertEqual(
+            "from-file", self.token({"token-file": file}, {"ALUVIA_TOKEN": "variable"})
+        )
+        self.assertEqual("flag", self.token({"token": "flag"}, {"ALUVIA_TOKEN_FILE": file}))
+        # A blank one is none.
+        self.assertEqual("from-file", self.token({"token": " "}, {"ALUVIA_TOKEN_FILE": file}))
+
+    def test_credential(self) -> None:
+        """systemd's is read when there is no other, and no gateway's URL."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        environ = {"CREDENTIALS_DIRECTORY": str(directory)}
+        self.assertRaises(SettingsError, self.token, {}, environ)
+        (directory / "aluvia-token").write_text("credential\n")
+        self.assertEqual("credential", self.token({}, environ))
+        self.assertEqual("flag", self.token({"token": "flag"}, environ))
+        self.assertIsNone(self.token({"gateway-url": GATEWAY}, environ))
+
+    def test_mistakes(self) -> None:
+        """Twice in one source, empty, unreadable, with blanks within, beside a gateway's URL."""
+        file = self.file(b"t0ken")
+        for flags, status in (
+            ({}, USAGE),
+            ({"token": " "}, USAGE),
+            ({"token": "a", "token-file": file}, USAGE),
+            ({"token-file": self.file(b" \n")}, USAGE),
+            ({"token-file": "/nowhere"}, CONFIG),
+            ({"token-file": self.file(b"canary pass")}, CONFIG),
+            ({"token-file": self.file(b"canary-\xff")}, CONFIG),
+            ({"token-file": self.file(b"x" * 10_000)}, CONFIG),
+            ({"token": "canary pass"}, USAGE),
+            ({"token": "a", "gateway-url": GATEWAY}, USAGE),
+            ({"token": "a", "rule": ["*"]}, USAGE),
+        ):
+            error = self.assertRaises(SettingsError, load_settings, flags, {})
+            self.assertEqual(status, error.status, flags)
+            self.assertNotIn("canary", str(error))
+
+    def test_not_shown(self) -> None:
+        """A token is in no form of the settings."""
+        settings = load_settings({"token": "canary-token"}, {})
+        self.assertEqual("***", settings.redacted()["token"])
+        for text in (repr(settings), str(settings.redacted()), " ".join(advice(settings))):
+            self.assertNotIn("canary", text)
+
+    def test_base_urls(self) -> None:
+        """An API is a scheme, a host and a path; nothing that could carry a secret."""
+        for url in (
+            "a",
+            "ftp://a",
+            "https://u:p@a",
+            "https://",
+            "https://a?b",
+            "https://a b/",
+            "https://a/#b",
+        ):
+            self.assertRaises(SettingsError, load_settings, {"token": "a", "api-base-url": url}, {})
+        for url, kept in (
+            ("HTTPS://A.example:443//", "https://a.example:443"),
+            ("http://[::1]:80/v1/", "http://[::1]:80/v1"),
+        ):
+            self.assertEqual(
+                kept, load_settings({"token": "a", "api-base-url": url}, {}).api_base_url
+            )
+
+    def test_place(self) -> None:
+        """The gateway's port goes with the protocol, unless it is given."""
+        for flags, url in (
+            ({}, "http://gateway.aluvia.io:8080"),
+            ({"gateway-protocol": "https"}, "https://gateway.aluvia.io:8443"),
+            ({"gateway-host": "[::1]", "gateway-port": "1"}, "http://[::1]:1"),
+        ):
+            self.assertEqual(url, str(load_settings({"token": "a", **flags}, {}).place))
+
+    def test_advice(self) -> None:
+        """A token in argv, and an API or a gateway without TLS; options without a meaning."""
+        quiet = {"gateway-protocol": "https"}
+        (line,) = advice(load_settings({"token": "a", **quiet}, {}))
+        self.assertIn("ALUVIA_TOKEN", line)
+        environ = {"ALUVIA_TOKEN": "a"}
+        self.assertEqual([], advice(load_settings(quiet, environ)))
+        (line,) = advice(load_settings({"api-base-url": "http://a.example/v1", **quiet}, environ))
+        self.assertIn("http://a.example/v1", line)
+        (line,) = advice(load_settings({}, environ))
+        self.assertIn("http://gateway.aluvia.io:8080", line)
+        (line,) = advice(self.load({"state-file": "/x"}))
+        self.assertIn("--state-file has no meaning", line)
 
 
 class FileTests(SettingsCase):
@@ -217,7 +344,7 @@ class SecretTests(SettingsCase):
         shown = settings.redacted()
         self.assertEqual("http://canary-user:***@127.0.0.1:3128", shown["gateway-url"])
         self.assertEqual("(1 users)", shown["local-auth-file"])
-        for text in (repr(settings), str(settings), " ".join(settings.advice())):
+        for text in (repr(settings), str(settings), " ".join(advice(settings))):
             self.assertNotIn("canary", text)
         for secret in ("canary-pass", "canary-word"):
             self.assertNotIn(secret, repr(shown))
@@ -241,24 +368,24 @@ class SecretTests(SettingsCase):
 
     def test_advice(self) -> None:
         """A line each for: no TLS, a password in argv, rules that do nothing, strange variables."""
-        self.assertEqual([], self.load().advice())
+        self.assertEqual([], advice(self.load()))
         far = "http://canary-user:canary-pass@gate.example:8080"
         for place in ("127.0.0.1", "localhost", "a.localhost", "[::1]"):
             self.assertEqual(
-                [], self.load({}, {"ALUVIA_GATEWAY_URL": f"http://a:b@{place}:1"}).advice()
+                [], advice(self.load({}, {"ALUVIA_GATEWAY_URL": f"http://a:b@{place}:1"}))
             )
-        (line,) = self.load({}, {"ALUVIA_GATEWAY_URL": far}).advice()
+        (line,) = advice(self.load({}, {"ALUVIA_GATEWAY_URL": far}))
         self.assertIn("http://gate.example:8080", line)
         self.assertIn("TLS", line)
         self.assertEqual(
-            [], self.load({}, {"ALUVIA_GATEWAY_URL": far.replace("http", "https")}).advice()
+            [], advice(self.load({}, {"ALUVIA_GATEWAY_URL": far.replace("http", "https")}))
         )
-        (line,) = self.load({"gateway-url": GATEWAY}).advice()
+        (line,) = advice(self.load({"gateway-url": GATEWAY}))
         self.assertIn("command line", line)
-        self.assertEqual([], self.load({"gateway-url": "http://127.0.0.1:1"}).advice())
-        (line,) = self.load({"rule": ["https://a.example", "google.*"]}).advice()
+        self.assertEqual([], advice(self.load({"gateway-url": "http://127.0.0.1:1"})))
+        (line,) = advice(self.load({"rule": ["https://a.example", "google.*"]}))
         self.assertIn("'https://a.example'", line)
-        (line,) = self.load({}, {"ALUVIA_RULES": "*", "ALUVIA_TOKEN": "x", "OTHER": "y"}).advice()
+        (line,) = advice(self.load({}, {"ALUVIA_RULES": "*", "OTHER": "y"}))
         self.assertIn("ALUVIA_RULES is no option", line)
         self.assertIn("ALUVIA_RULE meant", line)
 

@@ -1,10 +1,10 @@
-"""Tests for :mod:`aluvia.client.takes`, by way of the settings."""
+"""Tests for :mod:`aluvia.process.takes`, by way of the settings."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from aluvia.client.settings import CONFIG, USAGE, load_settings
+from aluvia.client.load import CONFIG, USAGE, load_settings
 from aluvia.client.test.settings_case import GATEWAY, SettingsCase
 
 

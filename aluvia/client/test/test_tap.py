@@ -151,8 +151,9 @@ class CheckTests(TapCase):
 class FakeClient(Service):
     """Keeps what it was made from."""
 
-    def __init__(self, *made_from: object) -> None:
+    def __init__(self, *made_from: object, learn: typing.Callable[[str, str], None]) -> None:
         self.made_from = made_from
+        self.learn = learn
 
 
 class ServiceTests(TapCase):
@@ -172,6 +173,20 @@ class ServiceTests(TapCase):
         self.assertIs(options.settings, settings)
         self.assertIs(reactor, given)
         self.assertIs(self.environ, environ)
+
+    def test_learnt(self) -> None:
+        """The token, and what the control plane sends later, are kept out of the log."""
+        self.environ["ALUVIA_TOKEN"] = "canary-token"
+        application = Application("aluvia")
+        service: typing.Any = makeService(self.parse("--log-format", "json"))
+        service.setServiceParent(application)
+        (client,) = service.services
+        client.learn("canary-name", "canary-word")
+        observer = application.getComponent(ILogObserver)
+        for text in ("canary-token", "canary-name", "canary-word"):
+            observer({"log_format": "{it}", "it": text, "log_level": LogLevel.error})
+        lines = self.stdout.getvalue().splitlines()
+        self.assertEqual(["[redacted]"] * 3, [json.loads(line)["message"] for line in lines])
 
     def test_log(self) -> None:
         """The application's log is ours: its level and format, and no secret in it."""

@@ -1,0 +1,91 @@
+"""
+``/ledger``: what each host has cost, the dearest first.
+
+What is no row of its own is in one of two sums, so that rows and sums make up the total: ``more``
+is what the limit of this answer cut off, ``other`` what had no room in the ledger
+(:mod:`aluvia.telemetry.ledger`).
+"""
+
+from __future__ import annotations
+
+import heapq
+import typing
+
+from twisted.web.server import Request
+
+from aluvia.client.admin_pages import ClientPage
+from aluvia.client.admin_site import Answer, refusal
+from aluvia.client.observed import ledger_now
+from aluvia.telemetry.ledger import Ledger, Place, Sums
+from aluvia.telemetry.logs import escape
+from aluvia.telemetry.written import table
+
+#: Rows of an answer, if nothing is said.
+ROWS = 100
+
+#: Rows of an answer, at most.
+MOST_ROWS = 10_000
+
+
+class LedgerPage(ClientPage):
+    """What each host has cost since the start, what is under way included."""
+
+    def answer(self, request: Request) -> Answer:
+        """As many rows as are asked for."""
+        asked = (request.args or {}).get(b"limit", [b"%d" % ROWS])
+        limit = asked[0].decode("latin-1")
+        short = limit.isascii() and limit.isdigit() and len(limit) <= len(str(MOST_ROWS))
+        if len(asked) != 1 or not short or not 1 <= int(limit) <= MOST_ROWS:
+            return refusal(400, f"Ask for 1 to {MOST_ROWS} rows: /ledger?limit={ROWS}")
+        data = ledger_data(ledger_now(self.observed), int(limit))
+        return Answer(200, data, ledger_text(data))
+
+
+def ledger_data(ledger: Ledger, limit: int) -> dict[str, typing.Any]:
+    """The rows with the most bytes, and what the others come to."""
+    dearest = heapq.nsmallest(limit, ledger.rows.items(), key=_order)
+    total = ledger.total()
+    more = Sums(total.requests, total.bytes_up, total.bytes_down)
+    for sums in (ledger.other, *(sums for _, sums in dearest)):
+        more.subtract(sums)
+    return {
+        "hosts": ledger.hosts,
+        "rows": [
+            {"host": host, "way": way, "rule": rule, **_numbers(sums)}
+            for (host, way, rule), sums in dearest
+        ],
+        "more": {"rows": len(ledger.rows) - len(dearest), **_numbers(more)},
+        "other": _numbers(ledger.other),
+        "total": _numbers(total),
+    }
+
+
+def ledger_text(data: typing.Mapping[str, typing.Any]) -> str:
+    """The same as a table. No host has a blank, so that no sum can be taken for one."""
+    rows = [
+        (row["host"], row["way"], *_cells(row), "-" if row["rule"] is None else escape(row["rule"]))
+        for row in data["rows"]
+    ]
+    if data["more"]["rows"]:
+        rows.append((f"{data['more']['rows']} more rows", "-", *_cells(data["more"]), "-"))
+    if data["other"]["requests"]:
+        rows.append(("other hosts", "-", *_cells(data["other"]), "-"))
+    rows.append(("in total", "-", *_cells(data["total"]), "-"))
+    return table("HOST WAY #REQUESTS #UP #DOWN RULE", rows)
+
+
+def _order(item: tuple[Place, Sums]) -> tuple[object, ...]:
+    (host, way, rule), sums = item
+    return (-sums.bytes_moved, -sums.requests, host, way, rule or "")
+
+
+def _numbers(sums: Sums) -> dict[str, int]:
+    return {
+        "requests": sums.requests,
+        "bytes_up": sums.bytes_up,
+        "bytes_down": sums.bytes_down,
+    }
+
+
+def _cells(numbers: typing.Mapping[str, int]) -> tuple[str, str, str]:
+    return str(numbers["requests"]), str(numbers["bytes_up"]), str(numbers["bytes_down"])

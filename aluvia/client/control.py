@@ -1,0 +1,386 @@
+"""
+The control plane: the configuration, fetched again and again, and changed.
+
+.. code-block:: text
+
+    state      meaning                             leaves on
+    ---------  ----------------------------------  -------------------------------------------
+    STARTING   the first question is out           a good answer -> FOLLOWING; another ends the
+                                                   start, or with ``strict=False`` -> FOLLOWING
+    FOLLOWING  a tick every interval asks, unless  stop -> STOPPED
+               a question is out already (a
+               monitor's among them), or the
+               back-off is not over
+    STOPPED    nothing is out, no timer is left
+
+What an answer does:
+
+=======================  ==================  ==================================================
+answer                   outcome             then
+=======================  ==================  ==================================================
+200, a configuration     ``changed``,        replaces the last one; the back-off ends
+                         ``unchanged``
+304                      ``unchanged``       the last one stays; the back-off ends
+401, 403                 ``token_refused``   the last one stays, an error is logged, back-off
+200, anything else       ``bad_answer``      the last one stays, a warning, back-off
+any other status         ``api_error``       the last one stays, a warning, back-off
+none                     ``unreachable``     the last one stays, a warning, back-off
+any, but too late        ``overtaken``       dropped, and asked again
+=======================  ==================  ==================================================
+
+An answer is too late if since its question another one's configuration was taken, a PATCH's among
+them: two that were out at once may come back in either order, and the older must not replace the
+newer. Back-off is full jitter up to :data:`BACK_OFF_SECONDS`, or what ``Retry-After`` says.
+
+Out of turn, a question may be asked for by :meth:`ControlPlane.poll_soon`: SIGHUP, a gateway that
+refuses the credentials, and a PATCH whose answer was no configuration do. Any number of callers
+share one, and there is at most one in a second (:mod:`aluvia.client.out_of_turn`). It does not wait
+for a back-off, but for a ``Retry-After``.
+
+Where the server names a monitor, that is asked in place of the tick: its answer comes when
+something changes. It is given up for plain polling when it fails, until a plain answer names it
+again.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import random
+import typing
+
+import attrs
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from aluvia.client.api_errors import api_error
+from aluvia.client.config import (
+    BadConfigurationError,
+    Snapshot,
+    User,
+    read_user,
+)
+from aluvia.client.gateway_place import GatewayPlace
+from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS, OutOfTurn, report
+from aluvia.client.polls import (
+    API_ERROR,
+    BAD_ANSWER,
+    CHANGED,
+    OVERTAKEN,
+    TOKEN_REFUSED,
+    UNCHANGED,
+    UNREACHABLE,
+    PollProblem,
+    Polls,
+)
+from aluvia.client.state_file import StateFile
+from aluvia.client.user_api import Answer, UserAPI
+from aluvia.errors import ApiError, InvalidUserTokenError
+from aluvia.rules import RuleSet
+from aluvia.telemetry.redaction import Redactor
+
+log = Logger()
+
+#: The longest back-off; seconds.
+BACK_OFF_SECONDS = 60.0
+_NOT_MODIFIED = 304
+_REFUSALS = (401, 403)
+
+
+class ControlPlane:
+    """
+    Follows one user of one API.
+
+    :param api: asks.
+    :param place: where the gateway is that the credentials are for.
+    :param interval: between two ticks; seconds.
+    :param follow: called with each new snapshot, once it is to be used.
+    :param learn: called with a user name and a password before anything is done with them.
+    :param state: where the last good configuration is kept.
+    :param jitter: a number from 0 to 1, a new one each time.
+    :param log: where it says what it does.
+    :ivar snapshot: the last good one; None before there is any.
+    :ivar problem: why it could not be renewed the last time; None if it was.
+    :ivar renewed_at: when it last was fetched, or said to be unchanged; the reactor's seconds.
+    :ivar polls: what was counted.
+    """
+
+    def __init__(
+        self,
+        api: UserAPI,
+        place: GatewayPlace,
+        reactor: typing.Any,
+        *,
+        interval: float,
+        follow: collections.abc.Callable[[Snapshot], None],
+        learn: collections.abc.Callable[[str, str], None] = lambda name, password: None,
+        state: StateFile | None = None,
+        jitter: collections.abc.Callable[[], float] = random.random,
+        log: Logger = log,
+    ) -> None:
+        self.snapshot: Snapshot | None = None
+        self.problem: PollProblem | None = None
+        self.renewed_at: float | None = None
+        self.polls = Polls()
+        self._api = api
+        self._place = place
+        self._reactor = reactor
+        self._interval = interval
+        self._follow = follow
+        self._learn = learn
+        self._state = state
+        self._jitter = jitter
+        self._log = log
+        #: For what the API says of errors. The token is out of that already.
+        self._redact = Redactor()
+        self._user: User | None = None
+        self._etag: str | None = None
+        #: How many configurations were taken.
+        self._taken = 0
+        self._failures = 0
+        self._not_before = 0.0
+        self._asked_to_wait_until = 0.0
+        self._monitor: str | None = None
+        #: The question that the tick asked, and the one out of turn.
+        self._turn: Deferred[None] | None = None
+        self._extra = OutOfTurn(reactor, self._poll)
+        self._patching = DeferredLock()
+        self._ticking: LoopingCall | None = None
+        self._stopped = False
+
+    @property
+    def token_refused(self) -> bool:
+        """Whether the last answer was a refusal of the token."""
+        return self.problem is not None and self.problem.outcome == TOKEN_REFUSED
+
+    async def start(self, *, strict: bool = True) -> None:
+        """
+        Fetch the first configuration, and follow it from then on.
+
+        With a state file, an API that cannot be reached, or answers 5xx, is no reason not to start:
+        the configuration that is kept there is used.
+
+        :param strict: False to start without a configuration too, if there is none to be had.
+        :raises InvalidUserTokenError: the token was refused.
+        :raises ApiError: anything else that is no configuration.
+        """
+        await self._poll()
+        problem = self.problem
+        if problem is not None and self.snapshot is None:
+            error = problem.error
+            if isinstance(error, InvalidUserTokenError):
+                raise error
+            away = error.status_code is None or error.status_code >= 500
+            if not (away and self._start_from_state()) and strict:
+                raise error
+        ticking = LoopingCall(self._tick)
+        ticking.clock = self._reactor
+        self._ticking = ticking
+        # A monitor waits by itself, and need not wait for that.
+        ticking.start(self._interval, now=self._monitor is not None)
+
+    async def stop(self) -> None:
+        """Leave nothing."""
+        self._stopped = True
+        ticking, self._ticking = self._ticking, None
+        if ticking is not None:
+            ticking.stop()
+        self._extra.stop()
+        if self._turn is not None:
+            self._turn.cancel()
+        await self._api.close()
+
+    def poll_soon(self) -> Deferred[None]:
+        """
+        Ask out of turn.
+
+        :return: fires when a question that was asked after this call has its answer, whatever it
+            is, or at once if none may be asked now.
+        """
+        return self._extra.ask(self._asked_to_wait_until)
+
+    async def patch(self, fields: collections.abc.Mapping[str, object]) -> None:
+        """
+        Change the user at the control plane, and here.
+
+        :raises ApiError: if that was refused, or if there was no answer; then it is not known
+            whether it came about, and the next poll will tell.
+        """
+        # One after the other: their answers are configurations, and could overtake each other.
+        await self._patching.acquire()
+        try:
+            answer = await self._api.patch(fields)
+            if not 200 <= answer.status <= 299:
+                raise api_error(answer, self._redact)
+            # Whatever was asked before is older than this answer.
+            self._taken += 1
+            try:
+                self._take(read_user(answer.body), answer.etag)
+            except BadConfigurationError:
+                await self.poll_soon()
+        finally:
+            self._patching.release()
+
+    # Asking.
+
+    def _tick(self) -> None:
+        if self._turn is None and self._reactor.seconds() >= self._not_before:
+            turn = self._turn = Deferred.fromCoroutine(self._take_turn())
+            turn.addBoth(self._turn_over)
+
+    async def _take_turn(self) -> None:
+        if self._monitor is None:
+            await self._poll()
+        else:
+            await self._watch(self._monitor)
+
+    def _turn_over(self, result: Failure | None) -> None:
+        self._turn = None
+        report(result)
+
+    async def _poll(self) -> None:
+        """Ask once, and do what the answer says; what goes wrong is kept as :attr:`problem`."""
+        began = self._reactor.seconds()
+        await self._question(self._api.get(self._etag))
+        self.polls.seconds.observe(self._reactor.seconds() - began)
+
+    async def _watch(self, monitor: str) -> None:
+        """Ask a monitor, again and again, as long as that goes well."""
+        while self._monitor == monitor:
+            began = self._reactor.seconds()
+            outcome = await self._question(self._api.monitor(monitor, self._etag))
+            if outcome not in (CHANGED, UNCHANGED, OVERTAKEN):
+                self._monitor = None
+            took = self._reactor.seconds() - began
+            if outcome != CHANGED and took < OUT_OF_TURN_SECONDS:
+                # It does not wait as it was asked to; that must not become a flood.
+                return
+
+    async def _question(
+        self, asking: collections.abc.Coroutine[typing.Any, typing.Any, Answer]
+    ) -> str:
+        taken = self._taken
+        try:
+            answer = await asking
+        except ApiError as error:
+            # A question that is given up because we stop says nothing about the API.
+            return UNREACHABLE if self._stopped else self._failed(UNREACHABLE, error)
+        if taken != self._taken:
+            self.polls.outcomes[OVERTAKEN] = self.polls.outcomes.get(OVERTAKEN, 0) + 1
+            return OVERTAKEN
+        return self._answered(answer)
+
+    # What an answer does.
+
+    def _answered(self, answer: Answer) -> str:
+        if answer.status == _NOT_MODIFIED and self.snapshot is not None:
+            self._monitor = answer.monitor or self._monitor
+            return self._renewed(UNCHANGED)
+        if answer.status in _REFUSALS:
+            refusal = InvalidUserTokenError(f"The API refused the token ({answer.status}).")
+            return self._failed(TOKEN_REFUSED, refusal, answer.retry_after)
+        if answer.status != 200:
+            error = api_error(answer, self._redact)
+            return self._failed(API_ERROR, error, answer.retry_after)
+        try:
+            changed = self._take(read_user(answer.body), answer.etag)
+        except BadConfigurationError as bad:
+            error = ApiError(
+                f"The API answered 200 without a good configuration. {bad}", status_code=200
+            )
+            return self._failed(BAD_ANSWER, error, answer.retry_after)
+        self._monitor = answer.monitor
+        return self._renewed(CHANGED if changed else UNCHANGED)
+
+    def _take(self, user: User, etag: str | None) -> bool:
+        """
+        Use this user's configuration from now on.
+
+        :return: whether it is another one than before.
+        :raises BadConfigurationError: if it cannot be used; nothing has changed then.
+        """
+        try:
+            gateway = self._place.with_credentials(user.proxy_username, user.proxy_password)
+        except ValueError as error:
+            raise BadConfigurationError(str(error)) from None
+        last, now = self.snapshot, self._reactor.seconds()
+        self._etag = etag
+        if last is not None and user == self._user:
+            self.snapshot = attrs.evolve(last, etag=etag, fetched_at=now)
+            self._follow(self.snapshot)
+            return False
+        revision = 1 if last is None else last.revision + 1
+        if last is not None and self._user is not None and user.rules == self._user.rules:
+            rules = attrs.evolve(last.rules, revision=revision)
+        else:
+            rules = RuleSet.compile(user.rules, revision=revision)
+        self._learn(user.proxy_username, user.proxy_password)
+        self._redact.add_credentials(user.proxy_username, user.proxy_password)
+        self._user = user
+        self._taken += 1
+        self.snapshot = Snapshot(
+            gateway=gateway,
+            rules=rules,
+            session_id=user.session_id,
+            target_geo=user.target_geo,
+            etag=etag,
+            revision=revision,
+            fetched_at=now,
+        )
+        self._follow(self.snapshot)
+        if self._state is not None:
+            self._state.write(user, etag)
+        self._log.info(
+            "Configuration {revision}: {count} rules.", revision=revision, count=len(rules.rules)
+        )
+        return True
+
+    def _renewed(self, outcome: str) -> str:
+        if self.problem is not None:
+            self._log.info("The API answers well again.")
+        self.problem = None
+        self.renewed_at = self._reactor.seconds()
+        self._failures = 0
+        self._not_before = self._asked_to_wait_until = 0.0
+        self.polls.outcomes[outcome] = self.polls.outcomes.get(outcome, 0) + 1
+        return outcome
+
+    def _failed(
+        self,
+        outcome: str,
+        error: ApiError | InvalidUserTokenError,
+        retry_after: float | None = None,
+    ) -> str:
+        now = self._reactor.seconds()
+        self._failures += 1
+        # The exponent is bounded too: 2.0 ** 1100 is no number any more.
+        longest = min(BACK_OFF_SECONDS, self._interval * 2.0 ** min(self._failures, 10))
+        self._not_before = now + self._jitter() * longest
+        if retry_after is not None:
+            self._asked_to_wait_until = now + retry_after
+            self._not_before = max(self._not_before, self._asked_to_wait_until)
+        problem = PollProblem(outcome, str(error), error)
+        last, self.problem = self.problem, problem
+        self.polls.outcomes[outcome] = self.polls.outcomes.get(outcome, 0) + 1
+        if last is None or (last.outcome, last.sentence) != (outcome, problem.sentence):
+            why = problem.sentence
+            if self.snapshot is not None:
+                why += " What is configured stays in use."
+            if outcome == TOKEN_REFUSED:
+                self._log.error("{why}", why=why)
+            else:
+                self._log.warn("{why}", why=why)
+        return outcome
+
+    def _start_from_state(self) -> bool:
+        kept = None if self._state is None else self._state.read()
+        if kept is None:
+            return False
+        user, etag = kept
+        try:
+            self._take(user, etag)
+        except BadConfigurationError:
+            return False
+        self._log.warn("It starts with the configuration that was kept in the state file.")
+        return True

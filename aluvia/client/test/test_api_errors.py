@@ -1,0 +1,58 @@
+"""Tests for :mod:`aluvia.client.api_errors`."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.client.api_errors import MESSAGE_CHARACTERS, api_error
+from aluvia.client.user_api import NO_JSON, Answer, without_secrets
+from aluvia.telemetry.redaction import Redactor
+
+
+def unchanged(text: str) -> str:
+    """No secrets."""
+    return text
+
+
+class ApiErrorTests(SynchronousTestCase):
+    """Every form that errors have."""
+
+    def test_forms(self) -> None:
+        """The hosted form, problem details, and whatever else."""
+        for body, message, code, details in (
+            ({"error": {"code": "c", "message": "m", "details": [1]}}, ": m", "c", [1]),
+            ({"title": "t", "detail": "d", "errors": {"a": 1}}, ": d", None, {"a": 1}),
+            ({"title": "t"}, ": t", None, None),
+            ({"error": {"code": 5, "message": ["m"]}}, ".", None, None),
+            ({}, ".", None, None),
+            ([], ".", None, None),
+            (NO_JSON, ".", None, None),
+        ):
+            error = api_error(Answer(422, body), unchanged)
+            self.assertEqual(str(error), f"The API answered 422{message}")
+            self.assertEqual((error.status_code, error.code), (422, code))
+            self.assertEqual(error.details, details)
+
+    def test_long(self) -> None:
+        """Of a long message the beginning is enough."""
+        error = api_error(Answer(500, {"message": "m" * 1_000_000}), unchanged)
+        self.assertLess(len(str(error)), MESSAGE_CHARACTERS + 50)
+
+    def test_secrets(self) -> None:
+        """What the API quotes is taken out, wherever it stands and however it was escaped."""
+        redact = Redactor(["secret-token"])
+        quoted = "no secret-token here"
+        body = {"error": {"code": quoted, "message": quoted, "details": {quoted: [quoted]}}}
+        error = api_error(Answer(400, body), redact)
+        for text in (str(error), str(error.code), str(error.details)):
+            self.assertIn("[redacted]", text)
+            self.assertNotIn("secret-token", text)
+
+    def test_no_json_stays_none(self) -> None:
+        """A body that cannot be written again, and one that redaction breaks, count as none."""
+        self.assertIs(without_secrets(NO_JSON, unchanged), NO_JSON)
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        self.assertIs(without_secrets(deep, unchanged), NO_JSON)
+        self.assertIs(without_secrets({"a": 1}, lambda text: text[1:]), NO_JSON)

@@ -1,0 +1,98 @@
+"""The last good configuration on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import hypothesis
+from hypothesis import strategies
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.client.config import User
+from aluvia.client.state_file import StateFile
+from aluvia.testing.properties import settings_for_tests
+
+URL = "https://api.example/v1/user"
+USER = User(
+    proxy_username="u",
+    proxy_password="canary-pass",
+    rules=("*.example.com", "-a.example.com"),
+    session_id="s",
+    other={"plan": {"name": "big"}},
+)
+
+
+class StateFileTests(SynchronousTestCase):
+    """One file, and who may use it."""
+
+    def setUp(self) -> None:
+        """Its place."""
+        self.path = Path(self.mktemp()).absolute()
+        self.file = StateFile(self.path, URL, "canary-token")
+
+    def test_round_trip(self) -> None:
+        """What was written is read, fields that we know nothing of among it."""
+        self.assertIsNone(self.file.read())
+        self.file.write(USER, '"1"')
+        self.assertEqual(self.file.read(), (USER, '"1"'))
+        self.file.write(User(proxy_username="v", proxy_password="p"), None)
+        self.assertEqual(self.file.read(), (User(proxy_username="v", proxy_password="p"), None))
+
+    def test_mode(self) -> None:
+        """It is for its owner alone, whatever the umask, and whatever was there before."""
+        self.path.write_text("old")
+        self.path.chmod(0o666)
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        self.file.write(USER, None)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+        self.assertNotIn("canary-token", self.path.read_text())
+        self.assertEqual(
+            [
+                each.name
+                for each in self.path.parent.iterdir()
+                if each.name.startswith(f".{self.path.name}")
+            ],
+            [],
+        )
+
+    def test_not_ours(self) -> None:
+        """What another token or another API wrote is not read, nor what others may have written."""
+        self.file.write(USER, None)
+        self.assertIsNone(StateFile(self.path, URL, "other").read())
+        self.assertIsNone(StateFile(self.path, "https://other/v1/user", "canary-token").read())
+        for mode in (0o620, 0o602):
+            self.path.chmod(mode)
+            self.assertIsNone(self.file.read())
+        self.path.chmod(0o600)
+        self.assertIsNotNone(self.file.read())
+
+    def test_odd_files(self) -> None:
+        """A directory, a pipe, a file that may not be read: none is used, none makes it wait."""
+        self.path.mkdir()
+        self.assertIsNone(self.file.read())
+        self.path.rmdir()
+        os.mkfifo(self.path, 0o600)
+        self.assertIsNone(self.file.read())
+
+    def test_cannot_be_written(self) -> None:
+        """That harms nothing, and what was there stays."""
+        file = StateFile(self.path / "nowhere" / "file", URL, "t")
+        file.write(USER, None)
+        file.write(USER, None)
+        self.assertIsNone(file.read())
+
+    @settings_for_tests
+    @hypothesis.given(strategies.integers(0, 400), strategies.binary(max_size=8))
+    def test_broken(self, at: int, junk: bytes) -> None:
+        """Whatever is wrong with it, it is a configuration or none, and never an error."""
+        self.file.write(USER, '"1"')
+        good = self.path.read_bytes()
+        self.path.write_bytes(good[:at] + junk + good[at + len(junk) :])
+        self.file.read()
+        for other in (b"", b"[]", b"null", json.dumps({"version": 2}).encode(), b"[" * 100_000):
+            self.path.write_bytes(other)
+            self.assertIsNone(self.file.read())

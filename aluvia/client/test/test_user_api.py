@@ -1,0 +1,309 @@
+"""Asking a control plane, over real connections, also one that lies."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import typing
+
+import trustme
+from twisted.internet import reactor as global_reactor
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import TestCase
+
+from aluvia.client.local import LocalProxy
+from aluvia.client.settings import Settings
+from aluvia.client.user_api import BODY_BYTES, NO_JSON, Answer, UserAPI
+from aluvia.errors import ApiError
+from aluvia.testing.control_plane import FakeControlPlane
+from aluvia.testing.faults import Close, Drip, FaultPeer, Flood, Read, Reset, Send, Stall
+from aluvia.testing.lies import LIES
+from aluvia.testing.origin import Visit
+from aluvia.testing.reactors import DescriptorReactor
+from aluvia.testing.steps import Step
+
+reactor = typing.cast(DescriptorReactor, global_reactor)
+HEAD_END = b"\r\n\r\n"
+TOKEN = "canary-token"
+
+
+class Hurried:
+    """The reactor's clock, on which ten seconds pass in a tenth of one."""
+
+    def __init__(self) -> None:
+        self.real: typing.Any = reactor
+
+    def __getattr__(self, name: str) -> typing.Any:
+        return getattr(self.real, name)
+
+    def callLater(self, delay: float, *call: typing.Any) -> typing.Any:
+        """Sooner."""
+        return self.real.callLater(delay / 100, *call)
+
+
+class UserAPICase(TestCase):
+    """A control plane, and somebody who asks it."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        """Start both."""
+        self.plane = FakeControlPlane(reactor, TOKEN, rules=["a.example"])
+        self.addCleanup(self.plane.stop)
+
+    def api(
+        self, base_url: str | None = None, clock: typing.Any = reactor, **options: str
+    ) -> UserAPI:
+        """Somebody who asks."""
+        settings = Settings(token=TOKEN, port=0)
+        local = LocalProxy(settings, reactor)
+        self.addCleanup(local.stop)
+        dialers, _ = local._dialers()
+        api = UserAPI(clock, dialers, base_url or self.plane.base_url, TOKEN, **options)
+        self.addCleanup(api.close)
+        return api
+
+    async def refused(self, asking: typing.Coroutine[typing.Any, typing.Any, Answer]) -> str:
+        """Why there is no answer."""
+        try:
+            await asking
+        except ApiError as error:
+            self.assertNotIn(TOKEN, str(error))
+            return str(error)
+        self.fail("ApiError not raised")
+
+
+class GoodTests(UserAPICase):
+    """A control plane as it should be."""
+
+    async def test_get(self) -> None:
+        """The fields of the question are those of the contract, and the answer is read."""
+        answer = await self.api().get()
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.etag, '"1"')
+        body = typing.cast(dict[str, typing.Any], answer.body)
+        self.assertEqual(body["data"]["rules"], ["a.example"])
+        visit = self.plane.asked[-1]
+        self.assertEqual((visit.method, visit.target), (b"GET", b"/v1/user"))
+        self.assertEqual(visit.header(b"authorization"), f"Bearer {TOKEN}".encode())
+        self.assertEqual(visit.header(b"accept"), b"application/json")
+        self.assertTrue((visit.header(b"user-agent") or b"").startswith(b"aluvia/"))
+        self.assertEqual(visit.header(b"accept-encoding"), b"identity")
+        self.assertIsNone(visit.header(b"if-none-match"))
+
+    async def test_not_modified(self) -> None:
+        """The ETag goes out verbatim, and a 304 comes back."""
+        answer = await self.api().get('"1"')
+        self.assertEqual((answer.status, answer.body), (304, NO_JSON))
+        self.assertEqual(self.plane.asked[-1].header(b"if-none-match"), b'"1"')
+
+    async def test_connection(self) -> None:
+        """The newer form asks for a connection of an account."""
+        await self.api(connection="c-1").get()
+        self.assertEqual(self.plane.asked[-1].target, b"/v1/account/connections/c-1")
+
+    async def test_patch(self) -> None:
+        """A change is JSON."""
+        answer = await self.api().patch({"session_id": "s"})
+        self.assertEqual((answer.status, self.plane.user["session_id"]), (200, "s"))
+        visit = self.plane.asked[-1]
+        self.assertTrue((visit.header(b"content-type") or b"").startswith(b"application/json"))
+
+    async def test_connections_are_kept(self) -> None:
+        """Many questions are one connection, also after a trailing slash in the address."""
+        api = self.api(f"{self.plane.base_url}/")
+        for _ in range(5):
+            await api.get()
+        self.assertEqual(self.plane.peer.accepted, 1)
+
+    async def test_tls(self) -> None:
+        """The certificate must be trusted, and for this host."""
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1").configure_cert(context)
+        plane = FakeControlPlane(reactor, TOKEN, context=context)
+        self.addCleanup(plane.stop)
+        why = await self.refused(self.api(plane.base_url).get())
+        self.assertIn("authority", why)
+        self.assertEqual(len(plane.asked), 0)
+
+    async def test_monitor(self) -> None:
+        """Its address is found in Link, on the API's own origin alone."""
+        self.plane.monitored = True
+        api = self.api()
+        answer = await api.get()
+        monitor = f"http://127.0.0.1:{self.plane.port}/v1/monitor"
+        self.assertEqual(answer.monitor, monitor)
+        watching = Deferred.fromCoroutine(api.monitor(monitor, '"1"'))
+        await self.plane.peer.when(lambda: self.plane.asked[-1].path == "/v1/monitor")
+        self.assertEqual(self.plane.asked[-1].target, b"/v1/monitor?wait=25")
+        self.assertFalse(watching.called)
+        self.plane.change(rules=["b.example"])
+        self.assertEqual((await watching).etag, '"2"')
+
+    async def test_links(self) -> None:
+        """Other relations, other origins and nonsense are no monitor."""
+        port = self.plane.port
+        here = f"http://127.0.0.1:{port}"
+        for link, found in (
+            ('</m>; rel="monitor"', f"{here}/m"),
+            ("<m?a=1>;rel=monitor", f"{here}/v1/m?a=1"),
+            ('</x>; rel="self", </m>; title="a, b"; rel="up Monitor"', f"{here}/m"),
+            (f"<{here}/m>; rel=monitor", f"{here}/m"),
+            ("<http://evil.example/m>; rel=monitor", None),
+            (f"<https://127.0.0.1:{port}/m>; rel=monitor", None),
+            (f"<http://user@127.0.0.1:{port}/m>; rel=monitor", None),
+            (f"<//localhost:{port}/m>; rel=monitor", None),
+            ("<http://[::1/m>; rel=monitor", None),
+            ("</m>; rel=monitoring", None),
+            ("</m>", None),
+            ("monitor", None),
+        ):
+
+            async def linked(visit: Visit, link: str = link) -> None:
+                await visit.answer(200, [(b"Link", link.encode())], b"{}")
+
+            self.plane.lie = linked
+            self.assertEqual((await self.api().get()).monitor, found, link)
+
+
+class LyingTests(UserAPICase):
+    """A control plane as it should not be."""
+
+    async def test_statuses(self) -> None:
+        """Any status is an answer; none is followed elsewhere with the token."""
+        for status in (301, 302, 307, 308, 401, 403, 404, 418, 429, 500, 503, 599):
+
+            async def lie(visit: Visit, status: int = status) -> None:
+                where = f"http://127.0.0.1:{self.plane.port}/elsewhere".encode()
+                await visit.answer(status, [(b"Location", where)], b"<html>")
+
+            self.plane.lie = lie
+            answer = await self.api().get()
+            self.assertEqual((answer.status, answer.body), (status, NO_JSON))
+        self.assertEqual({visit.target for visit in self.plane.asked}, {b"/v1/user"})
+
+    async def test_retry_after(self) -> None:
+        """Seconds or a date, bounded; anything else is none."""
+        for text, seconds in (
+            (b"120", 120.0),
+            (b"0", 0.0),
+            (b"999999999999", 3600.0),
+            (b"Fri, 01 Jan 2100 00:00:00 GMT", 3600.0),
+            (b"Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
+            (b"soon", None),
+            (b"-1", None),
+            (b"1.5", None),
+        ):
+
+            async def lie(visit: Visit, text: bytes = text) -> None:
+                await visit.answer(503, [(b"Retry-After", text)], b"")
+
+            self.plane.lie = lie
+            self.assertEqual((await self.api().get()).retry_after, seconds, text)
+
+    async def test_bodies(self) -> None:
+        """What is no JSON is said to be none: HTML, broken, deep, not UTF-8, nothing."""
+        for body in (b"<html>", b"{", b"[" * 100_000, b'"\xff"', b"", b"\0", b"NaN,"):
+
+            async def lie(visit: Visit, body: bytes = body) -> None:
+                await visit.answer(200, [(b"Content-Type", b"application/json")], body)
+
+            self.plane.lie = lie
+            self.assertIs((await self.api().get()).body, NO_JSON, body[:10])
+
+    async def test_long_body(self) -> None:
+        """A body beyond the bound is no answer, and its connection ends; one at the bound is."""
+
+        async def lie(visit: Visit) -> None:
+            await visit.answer(200, [], b'"' + b"x" * (BODY_BYTES - 2 + more) + b'"')
+
+        self.plane.lie = lie
+        more = 0
+        self.assertEqual(len(json.dumps((await self.api().get()).body)), BODY_BYTES)
+        more = 1
+        self.assertIn("more than", await self.refused(self.api().get()))
+
+    async def test_coded_body(self) -> None:
+        """A coding was not asked for: a bomb is not inflated."""
+
+        async def lie(visit: Visit) -> None:
+            await visit.answer(200, [(b"Content-Encoding", b"gzip")], b"\x1f\x8b")
+
+        self.plane.lie = lie
+        self.assertIn("coded", await self.refused(self.api().get()))
+
+    async def test_cookies_are_forgotten(self) -> None:
+        """What it sets it does not get back."""
+
+        async def lie(visit: Visit) -> None:
+            await visit.answer(200, [(b"Set-Cookie", b"a=b; Path=/")], b"{}")
+
+        self.plane.lie = lie
+        api = self.api()
+        await api.get()
+        await api.get()
+        self.assertIsNone(self.plane.asked[-1].header(b"cookie"))
+
+    async def test_faults(self) -> None:
+        """Each fault at each phase is an ApiError without a status, in time; nothing is left."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
+        scripts: list[list[Step]] = [
+            [Close()],
+            [Reset()],
+            [Stall()],
+            [Read(until=HEAD_END), Close()],
+            [Read(until=HEAD_END), Reset()],
+            [Read(until=HEAD_END), Stall()],
+            [Read(until=HEAD_END), Send(b"HTTP/1.1 200"), Stall()],
+            [Read(until=HEAD_END), Send(head + b"{"), Reset()],
+            [Read(until=HEAD_END), Send(head + b"{"), Close()],
+            [Read(until=HEAD_END), Send(head), Drip(b"x" * 100, every=0.2)],
+            [Read(until=HEAD_END), Drip(head, every=0.2)],
+            [Read(until=HEAD_END), Send(b"HTTP/1.1 200 OK\r\nX: "), Flood(10_000_000)],
+            [
+                Read(until=HEAD_END),
+                Send(b"HTTP/1.1 200 OK\r\n" + b"X-Field: value\r\n" * 150_000),
+                Stall(),
+            ],
+        ]
+        for lie in LIES.values():
+            scripts.append([Read(until=HEAD_END), Send(lie), Close()])
+        for script in scripts:
+            peer = FaultPeer(reactor, script)
+            self.addCleanup(peer.stop)
+            api = self.api(f"http://{peer.authority}/v1", Hurried())
+            try:
+                answer = await api.get()
+            except ApiError as error:
+                self.assertIsNone(error.status_code)
+            else:
+                # Some lies are good enough for Twisted's client; none is a configuration.
+                self.assertIs(answer.body, NO_JSON, script)
+            await api.close()
+            await self.closed(peer)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def closed(self, peer: FaultPeer) -> None:
+        """Wait until a peer has no connection any more."""
+        await peer.when(lambda: not peer.open)
+
+    async def test_nobody_there(self) -> None:
+        """A port that nobody listens on, and a name that is none."""
+        peer = FaultPeer(reactor)
+        where = f"http://{peer.authority}/v1"
+        await peer.stop()
+        self.assertIn("refused", await self.refused(self.api(where).get()))
+        await self.refused(self.api("http://nobody.invalid/v1").get())
+
+    async def test_close(self) -> None:
+        """What is asked is given up, and its connection ends."""
+        peer = FaultPeer(reactor, [Stall()])
+        self.addCleanup(peer.stop)
+        api = self.api(f"http://{peer.authority}/v1")
+        asking = [Deferred.fromCoroutine(each) for each in (api.get(), api.patch({}))]
+        await peer.when(lambda: len(peer.open) == 2)
+        await api.close()
+        for each in asking:
+            self.failureResultOf(each, ApiError)
+        await peer.when(lambda: not peer.open)
