@@ -1,8 +1,9 @@
 """
 Programmable proxying on Twisted: one package, one service for each door.
 
-The door that is open now is the **client**, ``twistd -n aluvia``: a local forward proxy that sends
-each request direct or through an authenticated gateway, by hostname rules.
+The doors that are open now are the **client**, ``twistd -n aluvia``, a local forward proxy that
+sends each request direct or through an authenticated gateway, by hostname rules; and the
+**gateway**, ``twistd -n aluvia-gateway``, with the control plane that clients follow.
 
 The packages, from the bottom up; each imports only what stands above it in this list:
 
@@ -17,20 +18,33 @@ The packages, from the bottom up; each imports only what stands above it in this
     bytes in the kernel, dialers, the address guard, TLS, idle connections, deadlines.
 :mod:`aluvia.telemetry`
     What an operator sees: logs in text and JSON with secrets taken out, and metrics.
+:mod:`aluvia.process`
+    A door's process: options, their three sources, signals and supervisors.
+:mod:`aluvia.store` and :mod:`aluvia.api`
+    What outlives a process, in SQLite; and the manners of a REST API. Loaded by those who run them.
 :mod:`aluvia.client`
     The client: options, routing, the forward proxy, the admin port, the service and its ``twistd``
     command.
+:mod:`aluvia.gateway`
+    The gateway: accounts, the authenticated forward proxy, the control plane, the service and its
+    ``twistd`` command.
 :mod:`aluvia.cli`
     The console script ``aluvia``: ``explain``, ``lint``, ``run``, ``status``.
+:mod:`aluvia.integrations`
+    For programs that are not Twisted's: :func:`aluvia.launch`, which runs the client in a process
+    of its own; and for Scrapy.
 :mod:`aluvia.testing`
     Public fakes and a fault-injecting peer, for tests here and in programs that use aluvia.
 
-Where to start reading: :mod:`aluvia.client.service`, then :mod:`aluvia.client.proxy`,
+Where to start reading: :mod:`aluvia.client.service`, then :mod:`aluvia.forwarding.proxy`,
 :mod:`aluvia.wire.exchange`, and :mod:`aluvia.net.relay`.
 
-Importing this package is cheap: it loads none of the above, and never installs a reactor.
+Importing this package is cheap: it loads none of the above but :func:`launch`, nothing of Twisted,
+and never installs a reactor.
 """
 
-__all__ = ["__version__"]
+from aluvia.integrations.launch import launch
+
+__all__ = ["__version__", "launch"]
 
 __version__ = "0.1.0.dev0"
