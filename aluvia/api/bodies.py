@@ -1,0 +1,42 @@
+"""What a client sends: an object in JSON, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import json
+import typing
+
+from twisted.web.http import Request
+
+from aluvia.api.problems import Fault, Problem
+
+__all__ = ["MERGE_PATCH", "read_object"]
+
+_JSON = "application/json"
+
+#: RFC 7396.
+MERGE_PATCH = "application/merge-patch+json"
+
+
+def read_object(request: Request) -> dict[str, typing.Any]:
+    """
+    The object in a body, whose length the site has bounded.
+
+    :raises Problem: 415, 400 or 422.
+    """
+    given = (request.getHeader(b"content-type") or b"").decode("latin-1")
+    if given.partition(";")[0].strip().lower() not in (_JSON, MERGE_PATCH):
+        raise Problem(
+            415,
+            "unsupported_media_type",
+            f"A body is {_JSON} or {MERGE_PATCH}.",
+            fields=[(b"Accept-Patch", f"{_JSON}, {MERGE_PATCH}".encode("ascii"))],
+        )
+    assert request.content is not None
+    try:
+        body = json.loads(request.content.read().decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Problem(400, "invalid_json", "The body is no JSON.") from None
+    if not isinstance(body, dict):
+        fault = Fault("", "must be an object")
+        raise Problem(422, "invalid_fields", "The body must be an object.", [fault])
+    return body

@@ -1,0 +1,217 @@
+"""Tests for :mod:`aluvia.api.site`: what a client may send, and how long it may take."""
+
+from __future__ import annotations
+
+import typing
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from aluvia.api import site
+from aluvia.api.problems import Problem
+from aluvia.api.site import BODY_BYTES, REQUEST_SECONDS, BoundedSite, prepare
+from aluvia.api.test.site_case import MemoryTransport, Reply, connect, head
+
+
+class Echo(Resource):
+    """Answers with the body; ``/slow`` when it is told to, ``/bug`` and ``/problem`` fail."""
+
+    isLeaf = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slow: list[Request] = []
+
+    def render(self, request: Request) -> int:
+        """Answer."""
+        if request.path == b"/bug":
+            raise ZeroDivisionError
+        if request.path == b"/problem":
+            raise Problem(409, "conflict", "No.", fields=[(b"X-Why", b"so")])
+        if request.path == b"/slow":
+            self.slow.append(request)
+        else:
+            self.answer(request)
+        return NOT_DONE_YET
+
+    @staticmethod
+    def answer(request: Request) -> None:
+        """The body."""
+        prepare(request, 200, b"text/plain")
+        assert request.content is not None
+        body = b"got " + request.content.read()
+        request.setHeader(b"Content-Length", b"%d" % len(body))
+        request.write(body)
+        request.finish()
+
+
+class SiteTests(SynchronousTestCase):
+    """A site over connections in memory."""
+
+    def setUp(self) -> None:
+        """A site, at second 100."""
+        self.clock = Clock()
+        self.clock.advance(100)
+        self.echo = Echo()
+        self.site = BoundedSite(self.echo, typing.cast(typing.Any, self.clock))
+        self.transports: list[MemoryTransport] = []
+
+    def tearDown(self) -> None:
+        """Nothing is left of a connection that is gone."""
+        for transport in self.transports:
+            transport.leave()
+        self.assertEqual(self.site.channels, set())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def connect(self) -> MemoryTransport:
+        """A connection that is closed behind the test."""
+        transport = connect(self.site)
+        self.transports.append(transport)
+        return transport
+
+    def send(self, raw: bytes) -> Reply:
+        """The answer to these bytes on a new connection."""
+        transport = self.connect()
+        transport.deliver(raw)
+        return Reply(transport.value())
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, and connections end."""
+        self.clock.advance(seconds)
+        for transport in self.transports:
+            transport.settle()
+
+    def assert_problem(self, reply: Reply, status: int, code: str) -> None:
+        """It is an error as both kinds of clients read it."""
+        self.assertEqual(reply.status, status)
+        self.assertEqual(reply.fields["content-type"], "application/problem+json")
+        body = reply.json()
+        self.assertEqual((body["status"], body["success"]), (status, False))
+        self.assertEqual((body["type"], body["error"]["code"]), ("about:blank", code))
+        self.assertEqual(body["error"]["message"], body["detail"])
+
+    def test_answer(self) -> None:
+        """A request is answered, without a banner and for no cache."""
+        reply = self.send(head("POST", "/", "Content-Length: 3") + b"abc")
+        self.assertEqual((reply.status, reply.body), (200, b"got abc"))
+        self.assertEqual(reply.fields["cache-control"], "no-store")
+        self.assertNotIn("server", reply.fields)
+
+    def test_long_body(self) -> None:
+        """A body over the bound is refused by its length alone, before a byte of it came."""
+        transport = self.connect()
+        transport.deliver(head("POST", "/", f"Content-Length: {BODY_BYTES + 1}"))
+        self.assert_problem(Reply(transport.value()), 413, "body_too_long")
+        self.assertTrue(transport.disconnecting)
+        self.assertEqual(
+            self.send(
+                head("POST", "/", f"Content-Length: {BODY_BYTES}") + b"a" * BODY_BYTES
+            ).status,
+            200,
+        )
+
+    def test_no_length(self) -> None:
+        """A chunked body is refused, and nobody is asked for it."""
+        reply = self.send(
+            head("POST", "/", "Transfer-Encoding: chunked", "Expect: 100-continue") + b"0\r\n\r\n"
+        )
+        self.assert_problem(reply, 411, "length_required")
+
+    def test_hosts(self) -> None:
+        """A request has one host, and it is one."""
+        for raw in (
+            head("GET", "/", host=None),
+            head("GET", "/", "Host: a"),
+            head("GET", "/", host=""),
+            head("GET", "/", host="a b"),
+            head("GET", "/", host="a:b:c"),
+            head("GET", "/", host="a/b"),
+        ):
+            self.assert_problem(self.send(raw), 400, "bad_host")
+        for host in ("a.example", "[::1]:80", "10.0.0.1"):
+            self.assertEqual(self.send(head("GET", "/", host=host)).status, 200)
+        self.assertEqual(self.send(b"GET / HTTP/1.0\r\n\r\n").status, 200)
+
+    def test_paths(self) -> None:
+        """What is no plain path is nowhere."""
+        for target in ("*", "http://a/", "/%ff", "/a%2fb", "//", "/a//b", "a"):
+            self.assert_problem(self.send(head("GET", target)), 404, "not_found")
+
+    def test_problem(self) -> None:
+        """A problem is answered with its fields; a HEAD of it without its body."""
+        reply = self.send(head("GET", "/problem"))
+        self.assert_problem(reply, 409, "conflict")
+        self.assertEqual(reply.fields["x-why"], "so")
+        headed = self.send(head("HEAD", "/problem"))
+        self.assertEqual((headed.status, headed.body), (409, b""))
+        self.assertEqual(headed.fields, reply.fields)
+
+    def test_bug(self) -> None:
+        """A bug is 500 with nothing of it in the answer, and in the log."""
+        reply = self.send(head("GET", "/bug"))
+        self.assert_problem(reply, 500, "internal_error")
+        self.assertNotIn(b"ZeroDivision", reply.body)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_drip(self) -> None:
+        """A request that is not whole in time is cut, however its bytes drip in."""
+        for raw in (b"", head("GET", "/")[:-2], head("POST", "/", "Content-Length: 99")):
+            transport = self.connect()
+            transport.deliver(raw)
+            for _ in range(int(REQUEST_SECONDS) - 1):
+                self.advance(1)
+                transport.deliver(b"X" if raw else b"")
+            self.assertFalse(transport.disconnecting)
+            self.advance(1)
+            self.assertTrue(transport.disconnecting)
+
+    def test_answer_takes_its_time(self) -> None:
+        """We may take longer; then the next request has as long again."""
+        transport = self.connect()
+        transport.deliver(head("GET", "/slow"))
+        self.advance(10 * REQUEST_SECONDS)
+        self.assertFalse(transport.disconnecting)
+        self.echo.answer(self.echo.slow.pop())
+        self.assertEqual(Reply(transport.value()).status, 200)
+        self.advance(REQUEST_SECONDS - 1)
+        transport.clear()
+        transport.deliver(head("GET", "/"))
+        self.assertEqual(Reply(transport.value()).status, 200)
+        self.advance(REQUEST_SECONDS)
+        self.assertTrue(transport.disconnecting)
+
+    def test_pipelined(self) -> None:
+        """A second request that waits is answered after the first."""
+        transport = self.connect()
+        transport.deliver(head("GET", "/slow") + head("GET", "/"))
+        self.advance(10 * REQUEST_SECONDS)
+        self.echo.answer(self.echo.slow.pop())
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200"), 2)
+
+    def test_connections(self) -> None:
+        """One more than there may be is closed unanswered, until one is gone."""
+        self.patch(site, "CONNECTIONS", 2)
+        first, _ = self.connect(), self.connect()
+        self.assertIsNone(self.site.buildProtocol(None))
+        first.leave()
+        self.connect()
+
+    def test_drain(self) -> None:
+        """At the end idle connections are closed, and others behind their answers."""
+        idle, busy = self.connect(), self.connect()
+        busy.deliver(head("GET", "/slow"))
+        self.site.drain()
+        self.assertTrue(idle.disconnecting)
+        self.assertFalse(busy.disconnecting)
+        self.echo.answer(self.echo.slow.pop())
+        self.assertTrue(busy.disconnecting)
+        self.assertEqual(Reply(busy.value()).status, 200)
+
+    def test_close(self) -> None:
+        """Or all at once."""
+        self.connect()
+        self.site.close()
+        self.advance(0)
+        self.assertEqual(self.site.channels, set())

@@ -1,0 +1,150 @@
+"""
+One connection to the store's file, for the thread that opened it.
+
+Every writing transaction begins with ``BEGIN IMMEDIATE``: it has SQLite's one write lock before it
+reads, so that nobody can come between its reading and its writing. (Python's own ``sqlite3`` begins
+a transaction with the first statement that writes, and 150 of 200 concurrent read-modify-writes
+were lost that way, without an error.) Write-ahead logging lets readers read meanwhile, and
+``synchronous = FULL`` makes a commit outlive a power failure.
+
+The file has passwords in it: it is made with mode 0600, and one that others may read is closed to
+them. SQLite gives the files that it keeps beside it the same mode.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import contextlib
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from aluvia.store.errors import StoreError
+from aluvia.store.schema import ensure, is_ours
+
+__all__ = ["Database"]
+
+#: How long a transaction waits for another process's to end; seconds.
+BUSY_SECONDS = 10.0
+
+MODE = 0o600
+
+
+class Database:
+    """
+    An open file.
+
+    :param path: absolute, or relative to the working directory.
+    :param create: make it if it is not there.
+    :raises StoreError: it cannot be opened, or is not ours.
+    """
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        self.path = path
+        self._begin = "BEGIN"
+        self._stack = contextlib.ExitStack()
+        _see_that_there_is_a_file(path, create)
+        # Parameters are passwords now and then, and errors are logged.
+        engine = create_engine(
+            "sqlite+pysqlite://", creator=self._open, poolclass=NullPool, hide_parameters=True
+        )
+        event.listen(engine, "begin", self._begun)
+        try:
+            with self._sentences():
+                self._connection = self._stack.enter_context(engine.connect())
+                self._prepare()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    @contextlib.contextmanager
+    def writing(self) -> collections.abc.Iterator[Connection]:
+        """
+        A transaction that may write: committed at its end, rolled back by an exception.
+
+        :raises StoreError: it could not begin, or could not be committed.
+        """
+        self._begin = "BEGIN IMMEDIATE"
+        with self._sentences(), self._connection.begin():
+            yield self._connection
+
+    @contextlib.contextmanager
+    def reading(self) -> collections.abc.Iterator[Connection]:
+        """
+        A transaction that reads, and sees one state of everything.
+
+        :raises StoreError: it could not be read.
+        """
+        self._begin = "BEGIN"
+        with self._sentences(), self._connection.begin():
+            yield self._connection
+
+    def version(self) -> int:
+        """
+        A number that changes when another connection, of this process or of another one, has
+        changed the file.
+        """
+        with self._sentences():
+            cursor = self._raw.execute("PRAGMA data_version")
+            return int(cursor.fetchone()[0])
+
+    def close(self) -> None:
+        """Close. Harmless when it is closed."""
+        self._stack.close()
+
+    def _open(self) -> sqlite3.Connection:
+        self._raw = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+        return self._raw
+
+    def _begun(self, connection: Connection) -> None:
+        connection.exec_driver_sql(self._begin)
+
+    def _prepare(self) -> None:
+        # Looked at before anything is changed: it may be another program's.
+        with self.reading() as connection:
+            ours = is_ours(connection)
+        _close_to_others(self.path)
+        if not ours:
+            with self.writing() as connection:
+                ensure(connection)
+        mode = self._raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(f"{self.path}: write-ahead logging cannot be had there")
+        self._raw.execute("PRAGMA synchronous = FULL")
+
+    @contextlib.contextmanager
+    def _sentences(self) -> collections.abc.Iterator[None]:
+        """Say what SQLite says as one sentence that names the file."""
+        try:
+            yield
+        except (DBAPIError, sqlite3.Error) as error:
+            why = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreError(f"{self.path}: {why}") from error
+        except StoreError as error:
+            if type(error) is StoreError and not str(error).startswith(str(self.path)):
+                raise StoreError(f"{self.path}: {error}") from None
+            raise
+
+
+def _see_that_there_is_a_file(path: Path, create: bool) -> None:
+    try:
+        if create:
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise StoreError(f"{path}: is not a file")
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _close_to_others(path: Path) -> None:
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & ~MODE:
+            path.chmod(MODE)
+    except OSError as error:
+        raise StoreError(f"{path}: others may read it, and {error.strerror}") from None
