@@ -8,3 +8,10 @@ aluvia = ServiceMaker(
     "A local forward proxy: each request direct or through a gateway, by hostname rules.",
     "aluvia",
 )
+
+aluvia_gateway = ServiceMaker(
+    "aluvia-gateway",
+    "aluvia.gateway.tap",
+    "An authenticated forward proxy, and the control plane that its clients follow.",
+    "aluvia-gateway",
+)

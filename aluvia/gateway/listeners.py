@@ -1,0 +1,93 @@
+"""The gateway's port inside TLS: its certificate, and the same connections inside."""
+
+from __future__ import annotations
+
+import typing
+from pathlib import Path
+
+from OpenSSL import SSL
+from twisted.internet.interfaces import (
+    IOpenSSLServerConnectionCreator,
+    IReactorTime,
+)
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from aluvia.forwarding.connections import Connections
+from aluvia.net.tls import TLSWire
+
+__all__ = ["Certificate", "tls_connections"]
+
+#: What we speak inside TLS (RFC 7301).
+ALPN = b"http/1.1"
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class Certificate:
+    """
+    A certificate and its key, which may be renewed while we run.
+
+    :param certificate: a PEM file, its chain behind it.
+    :param key: a PEM file.
+    :raises ValueError: they cannot be read, or do not belong together.
+    """
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = certificate, key
+        self._context = _server_context(certificate, key)
+
+    def read_again(self) -> None:
+        """
+        Use what the files have now, for new connections.
+
+        :raises ValueError: they are no good now; what was used before stays in use.
+        """
+        self._context = _server_context(*self._files)
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N803
+        """Make OpenSSL's connection for a client."""
+        return SSL.Connection(self._context, None)
+
+
+def tls_connections(
+    certificate: Certificate, connections: Connections, clock: IReactorTime
+) -> TLSMemoryBIOFactory:
+    """The same connections inside TLS."""
+    factory: typing.Any = TLSMemoryBIOFactory(certificate, False, connections, clock=clock)
+    factory.protocol = TLSWire
+    factory.noisy = False
+    return typing.cast(TLSMemoryBIOFactory, factory)
+
+
+def _server_context(certificate: Path, key: Path) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(SSL.TLS1_2_VERSION)
+    context.set_options(
+        SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+    )
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_alpn_select_callback(_choose)
+    try:
+        context.use_certificate_chain_file(str(certificate))
+    except SSL.Error:
+        raise ValueError(f"{certificate} has no good certificate in PEM") from None
+    # An encrypted key would be asked for on the terminal.
+    context.set_passwd_cb(lambda *asked: b"")
+    try:
+        context.use_privatekey_file(str(key))
+        context.check_privatekey()
+    except SSL.Error:
+        raise ValueError(f"{key} has no good key in PEM for {certificate}") from None
+    return context
+
+
+def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
+    """
+    Answer a client that offers protocols. One that offers others alone is refused with the alert
+    ``no_application_protocol`` (RFC 7301 section 3.2), since it would not understand us.
+    """
+    if ALPN not in offered:
+        # Whatever is raised here refuses; this kind is what Twisted takes for a failed handshake.
+        raise SSL.Error([("", "", "no protocol in common")])
+    return ALPN

@@ -1,0 +1,135 @@
+"""The gateway as its API shows it to operators: health, readiness, and the numbers of a scrape."""
+
+from __future__ import annotations
+
+import typing
+
+from aluvia import __version__
+from aluvia.forwarding.counters import Counters
+from aluvia.telemetry.exposition import Families
+
+__all__ = ["Observed", "health", "measure", "readiness"]
+
+
+class Observed(typing.Protocol):
+    """A gateway, from outside. Times are the reactor's seconds."""
+
+    @property
+    def counters(self) -> Counters:
+        """The numbers since the start."""
+
+    @property
+    def started_at(self) -> float:
+        """When it started."""
+
+    @property
+    def connections_open(self) -> int:
+        """Clients' connections that are open now, tunnels among them."""
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new clients are taken: not at a cap, and not draining."""
+
+    @property
+    def draining(self) -> bool:
+        """Whether it takes no new clients any more, and is about to end."""
+
+    @property
+    def account_count(self) -> int:
+        """How many accounts there are."""
+
+    @property
+    def monitors_waiting(self) -> int:
+        """How many clients wait for a change of their account."""
+
+    @property
+    def store_problem(self) -> str | None:
+        """Why the store cannot be looked at, if that is so; one line, no secrets."""
+
+
+def health(observed: Observed, now: float) -> dict[str, object]:
+    """Alive: whoever can answer is."""
+    return {
+        "status": "ok",
+        "uptime": round(max(0.0, now - observed.started_at), 3),
+        "version": __version__,
+    }
+
+
+def readiness(observed: Observed) -> dict[str, object]:
+    """Whether new requests are taken; while the store cannot be read, what was known holds."""
+    reason = None
+    if observed.draining:
+        reason = "It is draining, and takes no new connections."
+    elif not observed.accepting:
+        reason = "It has as many connections as it may have."
+    return {
+        "ready": reason is None,
+        "reason": reason,
+        "accounts": observed.account_count,
+        "last_error": observed.store_problem,
+    }
+
+
+def measure(observed: Observed, now: float) -> Families:
+    """Everything that a scrape of ``/metrics`` shows."""
+    counters = observed.counters
+    families = Families()
+    families.counters(
+        "aluvia_gateway_requests",
+        "Requests and tunnels that ended, by way and outcome.",
+        ("way", "outcome"),
+        counters.requests.items(),
+    )
+    families.counters(
+        "aluvia_gateway_bytes",
+        "Payload bytes of requests and tunnels that ended; up is from clients.",
+        ("way", "direction"),
+        [
+            ((way, direction), number)
+            for direction, table in (("up", counters.bytes_up), ("down", counters.bytes_down))
+            for way, number in table.items()
+        ],
+    )
+    families.gauge("aluvia_gateway_tunnels_open", "Tunnels open now.", counters.tunnels_open)
+    families.gauge(
+        "aluvia_gateway_connections_open",
+        "Connections of clients open now, tunnels included.",
+        observed.connections_open,
+    )
+    families.counter(
+        "aluvia_gateway_connections",
+        "Connections of clients that were accepted.",
+        counters.connections_total,
+    )
+    families.gauge(
+        "aluvia_gateway_accepting",
+        "Whether new clients are taken: not at a cap, and not draining.",
+        observed.accepting,
+    )
+    families.histograms(
+        "aluvia_gateway_connect_seconds",
+        "How long connections to targets took to be made.",
+        ("way",),
+        [((way,), histogram) for way, histogram in counters.connect_seconds.items()],
+    )
+    families.gauge("aluvia_gateway_accounts", "Accounts that there are.", observed.account_count)
+    families.gauge(
+        "aluvia_gateway_monitors_waiting",
+        "Clients that wait for a change of their account.",
+        observed.monitors_waiting,
+    )
+    families.gauge(
+        "aluvia_gateway_store_readable",
+        "Whether the last look at the store went well.",
+        observed.store_problem is None,
+    )
+    families.gauge("aluvia_gateway_draining", "Whether it is ending.", observed.draining)
+    families.gauge(
+        "aluvia_gateway_uptime_seconds",
+        "How long it has run.",
+        max(0.0, now - observed.started_at),
+    )
+    families.info("aluvia_gateway_build", "What is running.", {"version": __version__})
+    families.process()
+    return families

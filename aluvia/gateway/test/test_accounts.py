@@ -1,0 +1,205 @@
+"""Tests for :mod:`aluvia.gateway.accounts`: what is in force, and from when on."""
+
+from __future__ import annotations
+
+import typing
+
+from sqlalchemy import Connection
+from twisted.internet.task import Clock
+
+from aluvia.gateway.accounts import LOOK_SECONDS, Accounts
+from aluvia.gateway.test.gateway_case import StoreCase
+from aluvia.store import accounts as stored
+from aluvia.store.accounts import Account
+from aluvia.store.errors import NotFoundError, StoreError
+
+
+class AccountsTests(StoreCase):
+    """A store that others change."""
+
+    async def start(self) -> Accounts:
+        """Accounts that are followed, and a note of each that changes."""
+        self.clock = Clock()
+        self.changed: list[str] = []
+        accounts = Accounts(self.store, typing.cast(typing.Any, self.clock), self.changed.append)
+        self.addCleanup(accounts.stop)
+        await accounts.start()
+        return accounts
+
+    async def test_authenticated(self) -> None:
+        """An account is had by its own password alone."""
+        made, other = await self.add(), await self.add("bob")
+        accounts = await self.start()
+        password = made.proxy_password.encode()
+        account = accounts.authenticated("alice", password)
+        assert account is not None
+        self.assertEqual(account.name, "alice")
+        for name, wrong in (
+            ("alice", b""),
+            ("alice", password[:-1]),
+            ("alice", password + b"x"),
+            ("alice", other.proxy_password.encode()),
+            ("bob", password),
+            ("carol", password),
+            ("", b""),
+            ("ALICE", password),
+        ):
+            self.assertIsNone(accounts.authenticated(name, wrong), name)
+
+    async def test_nobody(self) -> None:
+        """No password opens an account that is not there, whatever it hashes to."""
+        accounts = await self.start()
+        accounts._nobody = stored.hash_of("x")
+        self.assertIsNone(accounts.authenticated("alice", b"x"))
+
+    async def test_token(self) -> None:
+        """A token is its account's."""
+        made = await self.add()
+        accounts = await self.start()
+        account = accounts.of_token(made.token)
+        assert account is not None
+        self.assertEqual(account.name, "alice")
+        self.assertIsNone(accounts.of_token(made.token + "x"))
+        self.assertIsNone(accounts.of_token(""))
+
+    async def test_other_process(self) -> None:
+        """What another process changes is in force after the next look, within a second."""
+        self.assertLess(LOOK_SECONDS, 1)
+        accounts = await self.start()
+        other = await self.open()
+        made = await other.write(lambda connection: stored.add(connection, "alice", 0.0))
+        self.assertIsNone(accounts.named("alice"))
+        self.clock.advance(LOOK_SECONDS)
+        await self.when(lambda: self.changed == ["alice"])
+        password = made.proxy_password.encode()
+        self.assertIsNotNone(accounts.authenticated("alice", password))
+
+        await other.write(lambda connection: stored.rotate_password(connection, "alice", 0.0))
+        self.clock.advance(LOOK_SECONDS)
+        await self.when(lambda: self.changed == ["alice"] * 2)
+        self.assertIsNone(accounts.authenticated("alice", password))
+        self.assertIsNotNone(accounts.of_token(made.token))
+
+        await other.write(lambda connection: stored.remove(connection, "alice"))
+        self.clock.advance(LOOK_SECONDS)
+        await self.when(lambda: self.changed == ["alice"] * 3)
+        self.assertIsNone(accounts.of_token(made.token))
+        self.assertEqual(len(accounts), 0)
+
+    async def test_only_what_changed(self) -> None:
+        """Nobody is told of an account that is as it was."""
+        await self.add()
+        accounts = await self.start()
+        self.changed.clear()
+        await self.add("bob")
+        await accounts.look_now()
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["bob"])
+
+    async def test_change(self) -> None:
+        """A change of ours is in force when it is made, and told of once."""
+        await self.add()
+        accounts = await self.start()
+        before = accounts.named("alice")
+        assert before is not None
+        tag = accounts.etag(before)
+        self.changed.clear()
+        account = await accounts.change("alice", lambda seen: {"session_id": "s"})
+        self.assertEqual(account, accounts.named("alice"))
+        self.assertNotEqual(accounts.etag(account), tag)
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["alice"])
+
+    async def test_no_change(self) -> None:
+        """One that changes nothing is told to nobody."""
+        await self.add()
+        accounts = await self.start()
+        self.changed.clear()
+        await accounts.change("alice", lambda seen: {"session_id": None})
+        self.assertEqual(self.changed, [])
+
+    async def test_change_that_fails(self) -> None:
+        """What is raised comes back, and nothing has changed."""
+        await self.add()
+        accounts = await self.start()
+
+        def broken(seen: Account) -> typing.NoReturn:
+            raise ZeroDivisionError
+
+        with self.assertRaises(ZeroDivisionError):
+            await accounts.change("alice", broken)
+        with self.assertRaises(NotFoundError):
+            await accounts.change("bob", lambda seen: {})
+
+    async def test_older_state(self) -> None:
+        """A look that began before a change of ours does not undo it."""
+        await self.add()
+        accounts = await self.start()
+        read = self.store.read
+        held: list[typing.Any] = []
+
+        async def late(job: typing.Callable[[Connection], typing.Any]) -> typing.Any:
+            state = await read(job)
+            await accounts.change("alice", lambda seen: {"session_id": "new"})
+            held.append(state)
+            return state
+
+        await (await self.open()).write(lambda connection: stored.add(connection, "bob", 0.0))
+        self.patch(self.store, "read", late)
+        await accounts.look_now()
+        self.patch(self.store, "read", read)
+        self.assertEqual(len(held), 1)
+        account = accounts.named("alice")
+        assert account is not None
+        self.assertEqual(account.session_id, "new")
+        await accounts.look_now()
+        self.assertIsNotNone(accounts.named("bob"))
+
+    async def test_store_that_fails(self) -> None:
+        """A store that cannot be read leaves what was known; it is said once, and tried again."""
+        await self.add()
+        accounts = await self.start()
+        logged: list[dict[str, typing.Any]] = []
+        self.patch(accounts._log, "observer", logged.append)
+        version = self.store.version
+
+        async def fail() -> int:
+            raise StoreError("the disk is gone")
+
+        self.patch(self.store, "version", fail)
+        for _ in range(3):
+            self.clock.advance(LOOK_SECONDS)
+            await self.turns()
+        self.assertEqual(accounts.problem, "the disk is gone")
+        self.assertEqual(len(logged), 1)
+        self.assertIsNotNone(accounts.named("alice"))
+        self.patch(self.store, "version", version)
+        await self.add("bob")
+        self.clock.advance(LOOK_SECONDS)
+        await self.when(lambda: accounts.problem is None)
+        self.assertIsNotNone(accounts.named("bob"))
+
+    async def test_look_that_breaks(self) -> None:
+        """A fault of ours in a look is logged, and is not the last look."""
+        accounts = await self.start()
+        version = self.store.version
+
+        async def fail() -> int:
+            raise ZeroDivisionError
+
+        self.patch(self.store, "version", fail)
+        self.clock.advance(LOOK_SECONDS)
+        await self.turns()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.patch(self.store, "version", version)
+        await self.add()
+        self.clock.advance(LOOK_SECONDS)
+        await self.when(lambda: accounts.named("alice"))
+
+    async def test_stop(self) -> None:
+        """In the middle of a look too it leaves nothing."""
+        accounts = await self.start()
+        self.clock.advance(LOOK_SECONDS)
+        await accounts.stop()
+        await accounts.stop()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
