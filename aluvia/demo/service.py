@@ -1,0 +1,195 @@
+"""
+``twistd -n aluvia --demo``: a gateway, its control plane with one account, a site, and a client in
+front of them, all on loopback and all real.
+
+.. code-block:: text
+
+   curl ──► client ──direct────────────────────────────► site
+               └──credentials──► gateway ──its own line──► site
+               └──asks, and is told──► control plane
+
+It needs nothing outside and leaves nothing behind: the store is in a directory of its own, which
+goes with the service. The account's token is good for as long as it runs, on this machine; that is
+why it may stand in a line that is printed.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import typing
+
+import attrs
+from sqlalchemy import Connection
+from twisted.application.service import Service
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from aluvia.client.service import ClientService
+from aluvia.client.settings import Settings
+from aluvia.demo.site import DemoSite, Line
+from aluvia.gateway.service import GatewayService
+from aluvia.gateway.settings import Settings as GatewaySettings
+from aluvia.process.supervise import SOFTWARE, exit_with
+from aluvia.store import accounts
+from aluvia.store.engine import Store
+
+__all__ = ["DemoService"]
+
+log = Logger()
+
+ADDRESS = "127.0.0.1"
+ACCOUNT = "demo"
+
+#: What the account's rules are at first.
+RULES = ("proxied.localhost",)
+
+Learn = typing.Callable[[str, str], None]
+
+
+class DemoService(Service):
+    """
+    All of it.
+
+    :param settings: the client's; its ports are taken where they are free.
+    :param learn: called with each user name and password before it is used.
+    :param out: where the lines go that are to be typed.
+    """
+
+    name = "aluvia-demo"
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: typing.Any,
+        environ: typing.MutableMapping[str, str],
+        learn: Learn,
+        set_signal: typing.Callable[[int, typing.Any], object] = signal.signal,
+        out: typing.TextIO | None = None,
+    ) -> None:
+        self._settings = settings
+        self._reactor = reactor
+        self._environ = environ
+        self._learn = learn
+        self._set_signal = set_signal
+        self._out = out
+        self._directory: str | None = None
+        self._site: IListeningPort | None = None
+        self._gateway: GatewayService | None = None
+        self._client: ClientService | None = None
+        self._starting: Deferred[None] | None = None
+
+    def startService(self) -> None:
+        """Start one after the other, and say what to type."""
+        super().startService()
+        self._starting = Deferred.fromCoroutine(self._start())
+        self._starting.addErrback(self._not_started)
+
+    async def _start(self) -> None:
+        self._directory = tempfile.mkdtemp(prefix="aluvia-demo-")
+        path = pathlib.Path(self._directory) / "gateway.db"
+        credentials = await self._account(path)
+        self._learn(credentials.proxy_username, credentials.proxy_password)
+        line = Line()
+        self._site = self._reactor.listenTCP(0, DemoSite(line, self._reactor), interface=ADDRESS)
+        self._gateway = GatewayService(
+            GatewaySettings(proxy=(ADDRESS, 0), api=(ADDRESS, 0), db=path, allow_private=True),
+            self._reactor,
+            {},
+            lambda number, handler: None,
+            connect=line.connect,
+        )
+        ports = await self._gateway.begin()
+        admin_port = self._settings.admin_port
+        settings = attrs.evolve(
+            self._settings,
+            sources={},
+            token=credentials.token,
+            api_base_url=f"http://{ADDRESS}:{ports['api']}/v1",
+            gateway_host=ADDRESS,
+            gateway_port=ports["proxy"],
+            port=self._free("proxy", self._settings.port),
+            admin_port=None if admin_port is None else self._free("admin", admin_port),
+        )
+        self._client = ClientService(
+            settings, self._reactor, self._environ, self._set_signal, self._learn
+        )
+        await self._client.begin()
+        site = typing.cast(IPv4Address, self._site.getHost()).port
+        self._say(self._client.url, site, ports["api"], credentials.token)
+
+    async def _account(self, path: pathlib.Path) -> accounts.Credentials:
+        store = Store(path, self._reactor.callFromThread)
+        await store.open()
+        try:
+            return await store.write(self._new_account)
+        finally:
+            await store.close()
+
+    def _new_account(self, connection: Connection) -> accounts.Credentials:
+        now = self._reactor.seconds()
+        credentials = accounts.add(connection, ACCOUNT, now)
+        accounts.change(connection, accounts.find(connection, ACCOUNT), now, {"rules": RULES})
+        return credentials
+
+    def _free(self, name: str, port: int) -> int:
+        """This port, or any that is free where it is taken."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((ADDRESS, port))
+            except OSError:
+                log.warn(
+                    "The {name} port {port} is taken; another one is used.", name=name, port=port
+                )
+                return 0
+        return port
+
+    def _say(self, url: str, site: int, api: int, token: str) -> None:
+        # Not by the log, which would hide the token.
+        out = self._out or sys.__stdout__ or sys.stdout
+        direct, proxied = (f"http://{name}.localhost:{site}/" for name in ("direct", "proxied"))
+        patch = (
+            f"curl -s -X PATCH -H 'Authorization: Bearer {token}' "
+            f"""-H 'Content-Type: application/json' -d '{{"rules": ["direct.localhost"]}}' http://{ADDRESS}:{api}/v1/user"""
+        )
+        lines = (
+            "One of these goes direct, the other through the gateway:",
+            f"curl -x {url} {direct}",
+            f"curl -x {url} {proxied}",
+            "This turns the rules around, while everything runs:",
+            f"{patch} > /dev/null && sleep 1 && curl -x {url} {direct}",
+        )
+        out.write("\n".join(["", *lines, "", ""]))
+        out.flush()
+
+    def _not_started(self, failure: Failure) -> None:
+        if self.running:
+            log.failure("The demo did not start.", failure=failure)
+            exit_with(self._reactor, SOFTWARE, f"the demo did not start: {failure.value}")
+
+    def stopService(self) -> Deferred[None]:
+        """End all of it, the client first."""
+        if self._starting is None:
+            return succeed(None)
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        starting, self._starting = self._starting, None
+        if starting is not None:
+            starting.cancel()
+        for service in (self._client, self._gateway):
+            if service is not None:
+                await service.stopService()
+        if self._site is not None:
+            await maybeDeferred(self._site.stopListening)
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
