@@ -1,6 +1,7 @@
 """
-The console script ``aluvia``: ``run``, ``explain``, ``lint`` and ``status``.
+The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status`` and ``doctor``.
 
 :mod:`~aluvia.cli.main` reads the command line; every command has a module of its own. They are
-plain blocking programs: nothing here runs a reactor, the proxy of ``run`` is a process of its own.
+plain blocking programs: none but ``doctor`` runs a reactor, and the proxy of ``run`` is a process
+of its own.
 """

@@ -8,7 +8,7 @@ import sys
 import typing
 
 from aluvia import __version__
-from aluvia.cli import explain, lint, run, status
+from aluvia.cli import account, doctor, explain, lint, run, status
 from aluvia.cli.command import UNAVAILABLE, USAGE, CommandError, Parser
 from aluvia.telemetry.logs import escape
 
@@ -59,7 +59,7 @@ def parse(words: list[str]) -> typing.Any:
     )
     parser.add_argument("--version", action="version", version=f"aluvia {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (run, explain, lint, status):
+    for command in (run, explain, lint, status, doctor, account):
         command.add(commands)
     if not words:
         parser.print_help(sys.stderr)

@@ -10,17 +10,27 @@ import sys
 import typing
 from urllib.parse import quote
 
-from aluvia.cli.child import ProxyProcess
-from aluvia.cli.command import USAGE, CommandError, Commands, Parser, add_command
+from aluvia.adapters import proxy_environment
+from aluvia.cli.command import (
+    UNAVAILABLE,
+    USAGE,
+    CommandError,
+    Commands,
+    Parser,
+    add_command,
+)
+from aluvia.client.load import SettingsError, load_settings
 from aluvia.client.options import OPTIONS
-from aluvia.client.settings import Settings, SettingsError, load_settings
-from aluvia.client.takes import Rules, Switch
+from aluvia.client.settings import Settings
+from aluvia.integrations.child import NotReadyError, ProxyProcess
+from aluvia.process.takes import Rules, Switch
 
 #: What is different from ``twistd aluvia`` if nothing else is said: many may run at once, they
 #: should not be heard, and whatever a command leaves behind is not waited for.
 DEFAULTS = {"port": "0", "admin-port": "none", "log-level": "silent", "drain-timeout": "0"}
 
-NO_PROXY = "localhost,127.0.0.1,::1"
+#: Options that go to the proxy by its environment.
+SECRETS = {"gateway-url", "token"}
 
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
@@ -45,9 +55,15 @@ def add(commands: Commands) -> Parser:
         "others). The proxy ends when the command does; the status is the command's.",
         "[options] -- COMMAND...",
     )
+    add_options(parser, DEFAULTS)
+    return parser
+
+
+def add_options(parser: Parser, defaults: typing.Mapping[str, str]) -> None:
+    """Add every option of ``twistd aluvia``, some with another default."""
     for option in OPTIONS:
         text = option.text.replace("%", "%%")
-        default = DEFAULTS.get(option.name)
+        default = defaults.get(option.name)
         if default is not None:
             text = f"{text.partition(' [')[0]} [default: {default}]"
         if option.takes == Switch():
@@ -56,26 +72,72 @@ def add(commands: Commands) -> Parser:
             action = "append" if option.takes == Rules() else "store"
             parser.add_argument(option.flag, action=action, metavar=option.metavar, help=text)
     parser.add_argument("--config", metavar="FILE", help="a TOML file with any of these options")
-    return parser
+
+
+def flags_of(arguments: argparse.Namespace) -> dict[str, typing.Any]:
+    """The options that were given, by name, as for :func:`~aluvia.client.load.load_settings`."""
+    names = (*(option.name for option in OPTIONS), "config")
+    given = {name: getattr(arguments, name.replace("-", "_")) for name in names}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Start the proxy, run the command, end the proxy."""
     if not arguments.command:
         raise CommandError("no command: aluvia run [options] -- COMMAND...", USAGE)
-    flags: dict[str, typing.Any] = dict(DEFAULTS)
-    for name in (*(option.name for option in OPTIONS), "config"):
-        given = getattr(arguments, name.replace("-", "_"))
-        if given is not None:
-            flags[name] = given
+    flags = {**DEFAULTS, **flags_of(arguments)}
     try:
         # The child would say the same; but it has not been started yet.
         settings = load_settings(flags, os.environ)
     except SettingsError as error:
         raise CommandError(str(error), error.status) from None
-    with ProxyProcess(flags, os.environ) as proxy:
-        environ = command_environment(os.environ, with_user(proxy.url, settings))
+    proxy = start_proxy(flags, os.environ)
+    try:
+        proxy.wait_until_ready()
+        environ = {**os.environ, **proxy_environment(with_user(proxy.url, settings))}
         return run_command(arguments.command, environ, proxy)
+    except NotReadyError as error:
+        if error.status is not None and error.status > 0:
+            # Its own line about it is on standard error.
+            raise CommandError("", error.status) from None
+        raise CommandError(str(error), UNAVAILABLE) from None
+    finally:
+        proxy.end()
+
+
+def start_proxy(
+    flags: typing.Mapping[str, typing.Any], environ: typing.Mapping[str, str]
+) -> ProxyProcess:
+    """
+    Start it, and do not wait.
+
+    :param flags: options by name, as for :func:`~aluvia.client.load.load_settings`.
+    :param environ: ours. What has a secret goes there and not into the command line, which every
+        user of the machine can read.
+    """
+    variables = {option.name: option.variable for option in OPTIONS}
+    changed = dict(environ)
+    for name in SECRETS & set(flags):
+        changed[variables[name]] = flags[name]
+        if name == "token":
+            # It stands above the file that is named beside it now.
+            changed.pop(variables["token-file"], None)
+    return ProxyProcess(_words(flags), changed)
+
+
+def _words(flags: typing.Mapping[str, typing.Any]) -> typing.Iterator[str]:
+    """The options as a command line has them, without those that have secrets."""
+    for option in OPTIONS:
+        if option.name not in flags or option.name in SECRETS:
+            continue
+        value = flags[option.name]
+        if option.takes == Switch():
+            yield option.flag
+        else:
+            for text in [value] if isinstance(value, str) else value:
+                yield f"{option.flag}={text}"
+    if "config" in flags:
+        yield f"--config={flags['config']}"
 
 
 def with_user(url: str, settings: Settings) -> str:
@@ -83,15 +145,6 @@ def with_user(url: str, settings: Settings) -> str:
     for username, password in (settings.local_users or {}).items():
         return url.replace("://", f"://{quote(username, safe='')}:{quote(password, safe='')}@", 1)
     return url
-
-
-def command_environment(environ: typing.Mapping[str, str], url: str) -> dict[str, str]:
-    """The environment in which a program uses the proxy, in either spelling of the names."""
-    changed = dict(environ)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY"):
-        changed[name] = changed[name.lower()] = url
-    changed["NO_PROXY"] = changed["no_proxy"] = NO_PROXY
-    return changed
 
 
 def run_command(

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from aluvia.cli.ask import add_admin, admin_of
 from aluvia.cli.command import Commands, Parser, add_command, add_json, print_json
 from aluvia.telemetry.logs import escape
+from aluvia.telemetry.written import duration, size
 
 #: Connections that are shown; ``--json`` has them all.
 SHOWN = 20
@@ -97,27 +98,3 @@ def _lines(data: dict[str, typing.Any]) -> typing.Iterator[str]:
         )
     if len(data["connections"]) > SHOWN:
         yield f"  and {len(data['connections']) - SHOWN} more"
-
-
-def duration(seconds: float) -> str:
-    """A time in its two largest units: ``3 d 4 h``, ``5 min 6 s``, ``7.1 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 24:
-        return f"{hours} h {minutes} min"
-    return f"{hours // 24} d {hours % 24} h"
-
-
-def size(number: float) -> str:
-    """Bytes in a unit that keeps them short."""
-    if number < 1000:
-        return f"{int(number)} B"
-    for unit in ("kB", "MB", "GB"):
-        number /= 1000
-        if number < 1000:
-            return f"{number:.1f} {unit}"
-    return f"{number / 1000:.1f} TB"

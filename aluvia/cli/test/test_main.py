@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from aluvia import __version__
 from aluvia.cli.explain import host_of
 from aluvia.cli.main import main
-from aluvia.cli.status import duration, size
+from aluvia.telemetry.written import duration, size
 
 #: The console script, for a process of its own, wherever it is installed.
 ALUVIA = (sys.executable, "-c", "from aluvia.cli.main import main; raise SystemExit(main())")

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.cli.child import ProxyProcess
-from aluvia.cli.run import DEFAULTS, command_environment, with_user
+from aluvia.cli.run import DEFAULTS, start_proxy, with_user
 from aluvia.cli.test.test_main import ALUVIA
 from aluvia.client.settings import Settings
+from aluvia.integrations.child import NotReadyError
 
 SECONDS = 60
 
@@ -97,21 +97,26 @@ class RunTests(RunCase):
 
     def test_environment(self) -> None:
         """Every name of a proxy is ours, and it is there; afterwards it is not."""
-        environ = clean_environment() | {"http_proxy": "http://other:1", "NO_PROXY": "x"}
+        environ = clean_environment() | {
+            "http_proxy": "http://other:1",
+            "NO_PROXY": "x",
+            "KEPT": "y",
+        }
         program = (
             "import os, socket; url = os.environ['HTTP_PROXY'];"
             "host, _, port = url[7:].partition(':');"
             "socket.create_connection((host, int(port)), 5).close();"
             "names = ('HTTPS_PROXY', 'http_proxy', 'https_proxy');"
             "print(url, [os.environ[name] == url for name in names],"
-            "os.environ['NO_PROXY'], os.environ['no_proxy'], 'ALUVIA_PARENT_FD' in os.environ)"
+            "os.environ['NO_PROXY'], os.environ['no_proxy'], os.environ['KEPT'],"
+            "'ALUVIA_PARENT_FD' in os.environ)"
         )
         status, stdout, stderr = self.ran("--", sys.executable, "-c", program, env=environ)
         self.assertEqual((0, ""), (status, stderr))
         url, rest = stdout.split(" ", 1)
         self.assertRegex(url, r"^http://127\.0\.0\.1:\d+$")
         hosts = "localhost,127.0.0.1,::1"
-        self.assertEqual(f"[True, True, True] {hosts} {hosts} False\n", rest)
+        self.assertEqual(f"[True, True, True] {hosts} {hosts} y False\n", rest)
         self.assert_closed(url)
 
     def test_statuses(self) -> None:
@@ -256,18 +261,21 @@ class PartTests(SynchronousTestCase):
         settings = Settings(local_users={"a b": "c:d@e", "f": "g"})
         self.assertEqual("http://a%20b:c%3Ad%40e@127.0.0.1:5", with_user(url, settings))
 
-    def test_environment(self) -> None:
-        """What was there stays, but for the proxies; what was given is not changed."""
-        given = {"HOME": "/", "https_proxy": "x"}
-        changed = command_environment(given, "u")
-        self.assertEqual("/", changed["HOME"])
-        self.assertEqual("u", changed["https_proxy"])
-        self.assertEqual("x", given["https_proxy"])
+    def test_token(self) -> None:
+        """A token is in the environment of the proxy, and above a file that is named there."""
+        environ = clean_environment() | {"ALUVIA_GATEWAY_URL": "", "ALUVIA_TOKEN_FILE": "/nowhere"}
+        flags = DEFAULTS | {"token": "canary-token", "api-base-url": "http://127.0.0.1:9/v1"}
+        proxy = start_proxy(flags, environ)
+        self.addCleanup(proxy.end)
+        if os.path.isdir("/proc"):
+            self.assertNotIn(b"canary", Path(f"/proc/{proxy.pid}/cmdline").read_bytes())
+        # The control plane cannot be reached; the file was not looked for.
+        self.assertEqual(69, self.assertRaises(NotReadyError, proxy.wait_until_ready).status)
 
     def test_never_ready(self) -> None:
         """A proxy that is told to end before it is ready leaves no process and no descriptor."""
-        proxy = ProxyProcess(DEFAULTS, clean_environment())
-        proxy.__exit__(None, None, None)
+        proxy = start_proxy(DEFAULTS, clean_environment())
+        proxy.end()
         self.assertEqual(-1, proxy.fileno())
         self.assertRaises(ChildProcessError, os.waitpid, proxy.pid, os.WNOHANG)
         self.assertRaises(ProcessLookupError, os.kill, proxy.pid, signal.SIG_DFL)

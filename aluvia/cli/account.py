@@ -1,0 +1,147 @@
+"""``aluvia account``: who may use a gateway; in the gateway's file, whether it runs or not."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import time
+import typing
+from pathlib import Path
+
+import attrs
+
+from aluvia.cli.command import (
+    USAGE,
+    CommandError,
+    Commands,
+    Parser,
+    add_command,
+    add_json,
+    print_json,
+)
+from aluvia.telemetry.written import table
+
+if typing.TYPE_CHECKING:
+    from aluvia.store.accounts import Account, Credentials
+    from aluvia.store.database import Database
+
+#: ``sysexits.h``: the file is not there or not ours; what was asked for is there already, or is
+#: not there.
+CONFIG = 78
+DATA = 65
+
+#: Where a gateway keeps its accounts if it was not told.
+FILE = "gateway.db"
+
+
+def add(commands: Commands) -> Parser:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "account",
+        execute,
+        "Say who may use a gateway: add or remove an account, give it another password, or list "
+        "them all.",
+        "[--db FILE] [--json] (add NAME | rotate NAME | remove NAME | list)",
+    )
+    parser.add_argument(
+        "action",
+        choices=("add", "rotate", "remove", "list"),
+        help="add: print its user token, which is not shown again, and its proxy credentials; "
+        "rotate: give it another proxy password; a gateway that runs sees any change in a second",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of a-z, 0-9, _ and .")
+    parser.add_argument(
+        "--db", default=FILE, metavar="FILE", help=f"the gateway's file [default: {FILE}]"
+    )
+    add_json(parser)
+    return parser
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Do it, and say what came of it when it is on the disk."""
+    # Not before it is needed: it takes a while, and the other commands are quick.
+    from aluvia.store import errors  # noqa: PLC0415
+    from aluvia.store.database import Database  # noqa: PLC0415
+
+    action = arguments.action
+    if (arguments.name is None) is not (action == "list"):
+        what = "takes no NAME" if action == "list" else "wants a NAME"
+        raise CommandError(f"account {action} {what}", USAGE)
+    try:
+        database = Database(Path(arguments.db), create=action == "add")
+        try:
+            say = _perform(database, action, arguments.name, arguments.json)
+        finally:
+            database.close()
+    except errors.BadNameError as error:
+        raise CommandError(str(error), USAGE) from None
+    except (errors.NotFoundError, errors.TakenError) as error:
+        raise CommandError(f"{arguments.db}: {error}", DATA) from None
+    except errors.StoreError as error:
+        raise CommandError(str(error), CONFIG) from None
+    say()
+    return 0
+
+
+def _perform(
+    database: Database, action: str, name: str, as_json: bool
+) -> typing.Callable[[], object]:
+    """
+    :return: says what came of it.
+    """
+    from aluvia.store import accounts  # noqa: PLC0415
+
+    if action == "list":
+        with database.reading() as connection:
+            return functools.partial(_show_all, accounts.every(connection), as_json)
+    now = time.time()
+    with database.writing() as connection:
+        if action == "add":
+            return functools.partial(_show_new, accounts.add(connection, name, now), as_json)
+        if action == "rotate":
+            account = accounts.rotate_password(connection, name, now)
+            return functools.partial(_show_password, account, as_json)
+        accounts.remove(connection, name)
+        return functools.partial(_show_removed, name, as_json)
+
+
+def _show_new(made: Credentials, as_json: bool) -> None:
+    if as_json:
+        print_json(attrs.asdict(made))
+        return
+    print(f"token           {made.token}")
+    print(f"proxy_username  {made.proxy_username}")
+    print(f"proxy_password  {made.proxy_password}")
+    print()
+    print("The token is not kept, and cannot be shown again.")
+
+
+def _show_password(account: Account, as_json: bool) -> None:
+    if as_json:
+        shown = {"name": account.name, "proxy_username": account.proxy_username}
+        print_json(shown | {"proxy_password": account.proxy_password})
+        return
+    print(f"proxy_username  {account.proxy_username}")
+    print(f"proxy_password  {account.proxy_password}")
+
+
+def _show_removed(name: str, as_json: bool) -> None:
+    if as_json:
+        print_json({"name": name})
+    else:
+        print(f"Removed {name}.")
+
+
+def _show_all(accounts: typing.Sequence[Account], as_json: bool) -> None:
+    """Without secrets: a list is looked at over shoulders."""
+    if as_json:
+        fields = ("name", "rules", "session_id", "target_geo", "revision", "created", "updated")
+        print_json([{field: getattr(each, field) for field in fields} for each in accounts])
+        return
+    rows = [(each.name, str(len(each.rules)), _date(each.created)) for each in accounts]
+    print(table("NAME #RULES CREATED", rows), end="")
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
