@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import typing
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -25,7 +26,10 @@ class AdminTests(ProxyCase):
     async def test_forms(self) -> None:
         """JSON or plain text, by Accept."""
         proxy = await self.aluvia(gateway=self.gateway())
-        for path in ("/healthz", "/readyz", "/connections", "/explain?host=www.example.com"):
+        for path in (
+            *("/", "/healthz", "/readyz", "/connections", "/ledger"),
+            "/explain?host=www.example.com",
+        ):
             answer = await proxy.admin(path, b"Accept: application/json\r\n")
             self.assertIn(b"application/json", answer.header(b"content-type") or b"")
             json.loads(answer.body)
@@ -106,6 +110,60 @@ class AdminTests(ProxyCase):
             self.assertEqual(answer.status, 400, path)
             self.assertNotIn(b"Traceback", answer.body)
 
+    async def test_ledger(self) -> None:
+        """Requests and bytes by host, way and rule; a tunnel counts while it is open, and once."""
+        origin = self.origin()
+        proxy = await self.aluvia(gateway=self.gateway())
+        for host in ("www.example.com", "www.example.com", "127.0.0.1"):
+            await self.get(proxy, f"http://{host}:{origin.port}/")
+        peer = self.peer([Stall()])
+        connection, _ = await self.tunnel(proxy, f"www.example.com:{peer.port}")
+        await connection.send(b"x" * 100_000)
+        rows: list[dict[str, typing.Any]] = []
+        while not rows or rows[0]["bytes_up"] < 100_000:
+            rows = (await proxy.admin_json("/ledger"))["rows"]
+        self.assertEqual(
+            [("www.example.com", "gateway", "*.example.com", 3), ("127.0.0.1", "direct", None, 1)],
+            [(row["host"], row["way"], row["rule"], row["requests"]) for row in rows],
+        )
+        self.assertGreater(rows[1]["bytes_down"], 100)
+        connection.reset()
+        while (await proxy.admin_json("/connections"))["connections"]:
+            pass
+        data = await proxy.admin_json("/ledger?limit=1")
+        self.assertEqual((4, 3), (data["total"]["requests"], data["rows"][0]["requests"]))
+        text = (await proxy.admin("/ledger")).body.decode()
+        self.assertEqual("www.example.com", text.splitlines()[1].split()[0])
+        self.assertEqual((await proxy.admin("/ledger?limit=0")).status, 400)
+
+    async def test_proxy_pac(self) -> None:
+        """The rules for a browser, with the proxy's own address, and without the gateway's."""
+        proxy = await self.aluvia(gateway=self.gateway(), rules=["*.example.com", "-*.test"])
+        answer = await proxy.admin("/proxy.pac")
+        self.assertEqual(answer.header(b"content-type"), b"application/x-ns-proxy-autoconfig")
+        for text in (
+            b"function FindProxyForURL(url, host)",
+            b'"PROXY 127.0.0.1:%d"' % proxy.port,
+            b'var included = {".example.com":1};',
+            b'var excluded = {".test":1};',
+        ):
+            self.assertIn(text, answer.body)
+        self.assert_no_secret(answer.body)
+
+    async def test_page(self) -> None:
+        """A browser gets a page with what the proxy does, and the style sheet that it names."""
+        origin = self.origin()
+        proxy = await self.aluvia(gateway=self.gateway())
+        await self.get(proxy, f"http://www.example.com:{origin.port}/")
+        answer = await proxy.admin("/", b"Accept: text/html,*/*;q=0.8\r\n")
+        self.assertEqual(answer.header(b"content-type"), b"text/html; charset=utf-8")
+        for text in (b"<h1", b"Ready", b"www.example.com", b"*.example.com", proxy.url.encode()):
+            self.assertIn(text, answer.body)
+        self.assert_no_secret(answer.body)
+        self.assertIn(b'href="/style.css"', answer.body)
+        style = await proxy.admin("/style.css")
+        self.assertEqual(style.header(b"content-type"), b"text/css; charset=utf-8")
+
     async def test_unknown_pages_and_methods(self) -> None:
         """404 and 405, short, and nothing changes."""
         proxy = await self.aluvia()
@@ -131,10 +189,14 @@ class RebindingTests(ProxyCase):
         for host in (b"evil.example", b"evil.example:" + port, b"127.0.0.1.evil.example",
                      b"localhost.evil.example:" + port, b"localhost@evil.example",
                      b"[::1]:80", b"a.localhost"):  # fmt: skip
-            for path in ("/healthz", "/metrics", "/connections", "/explain?host=a"):
+            for path in (
+                *("/", "/healthz", "/metrics", "/connections", "/explain?host=a", "/ledger"),
+                *("/proxy.pac", "/style.css"),
+            ):
                 answer = await proxy.admin(path, host=host)
                 self.assertIn(answer.status, (400, 403, 421), (host, path))
                 self.assertNotIn(b"aluvia_", answer.body)
+                self.assertNotIn(proxy.url.encode(), answer.body)
 
     async def test_no_host(self) -> None:
         """HTTP/1.0 without a Host is not answered either."""

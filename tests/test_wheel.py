@@ -16,7 +16,7 @@ import aluvia
 from tests.checkout import copy_checkout
 
 #: The commands that ``twistd`` gets, one for each door.
-DOORS = ("aluvia",)
+DOORS = {"aluvia": "--port", "aluvia-gateway": "--proxy"}
 
 SECONDS_FOR_PIP = 600
 
@@ -93,8 +93,8 @@ class WheelTests(SynchronousTestCase):
         twistd = installed().programs / "twistd"
         listed = [line.split()[0] for line in run(twistd, "--help").splitlines() if line.strip()]
         self.assertEqual([door for door in DOORS if door not in listed], [])
-        for door in DOORS:
-            self.assertIn("--port", run(twistd, door, "--help"))
+        for door, option in DOORS.items():
+            self.assertIn(option, run(twistd, door, "--help"))
 
     def test_console_script(self) -> None:
         """``aluvia --help`` lists its commands."""
