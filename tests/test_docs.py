@@ -116,7 +116,8 @@ class DocumentationTests(SynchronousTestCase):
     def test_security(self) -> None:
         """Each row of the threat table names tests, and each of them is there."""
         pattern = r"``((?:aluvia|tests)\.[\w.]*test_\w+\.\w+\.\w+)``"
-        rows = [re.findall(pattern, row) for row in page("security").split("\n   * - ")[2:]]
+        told = page("security").split("\n   * - ")[1:]
+        rows = [re.findall(pattern, row) for row in told if not row.startswith("threat\n")]
         self.assertGreater(len(rows), 20)
         self.assertNotIn([], rows)
         self.assertEqual([name for row in rows for name in row if not _is_test(name)], [])
