@@ -18,6 +18,7 @@ import contextlib
 import os
 import sqlite3
 import stat
+import time
 from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, event
@@ -31,6 +32,9 @@ __all__ = ["Database"]
 
 #: How long a transaction waits for another process's to end; seconds.
 BUSY_SECONDS = 10.0
+
+#: Between two tries where SQLite does not wait by itself.
+RETRY_SECONDS = 0.01
 
 MODE = 0o600
 
@@ -112,10 +116,22 @@ class Database:
         if not ours:
             with self.writing() as connection:
                 ensure(connection)
-        mode = self._raw.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
+        if self._write_ahead() != "wal":
             raise StoreError(f"{self.path}: write-ahead logging cannot be had there")
         self._raw.execute("PRAGMA synchronous = FULL")
+
+    def _write_ahead(self) -> str:
+        """Turn write-ahead logging on. SQLite itself does not wait here for whoever is busy."""
+        patience = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return str(self._raw.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+            except sqlite3.OperationalError as error:
+                busy = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+                if not busy or time.monotonic() > patience:
+                    raise
+                # A thread of the store's own, or a program's beginning: nobody else is held up.
+                time.sleep(RETRY_SECONDS)
 
     @contextlib.contextmanager
     def _sentences(self) -> collections.abc.Iterator[None]:
