@@ -32,7 +32,8 @@ class TestingPageTests(ProxyCase):
     async def run_tests(self, folder: str, *words: str) -> str:
         """Run Python there, and see it end well."""
         path = os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")]))
-        environment = clean_environment(PYTHONPATH=path)
+        # The plugin is loaded by name: it may be installed here, or not.
+        environment = clean_environment(PYTHONPATH=path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         ran = await self.run_command(sys.executable, *words, **environment)
         self.assertEqual(ran.status, 0, ran.stdout + ran.stderr)
         return ran.stdout
@@ -44,7 +45,7 @@ class TestingPageTests(ProxyCase):
         self.assertIn("PASSED (successes=2)", said)
 
     async def test_pytest(self) -> None:
-        """The functions for pytest; the plugin by name, in case it is not installed."""
+        """The functions for pytest."""
         folder = self.example("import pytest", "test_with_pytest.py")
         plugin = ("-p", "aluvia.testing.pytest_plugin", "-p", "no:cacheprovider")
         said = await self.run_tests(folder, "-m", "pytest", "-q", *plugin, folder)
