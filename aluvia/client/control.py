@@ -210,6 +210,8 @@ class ControlPlane:
         # One after the other: their answers are configurations, and could overtake each other.
         await self._patching.acquire()
         try:
+            if self._stopped:
+                raise ApiError("The client was stopped before the change was asked for.")
             answer = await self._api.patch(fields)
             if not 200 <= answer.status <= 299:
                 raise api_error(answer, self._redact)

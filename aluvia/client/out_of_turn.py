@@ -45,13 +45,14 @@ class OutOfTurn:
         self._next: typing.Any = None
         self._asking: Deferred[None] | None = None
         self._waiting: list[Deferred[None]] = []
+        self._stopped = False
 
     def ask(self, not_before: float) -> Deferred[None]:
         """See :meth:`ControlPlane.poll_soon`."""
         now = self._clock.seconds()
         # Cancelled, it stays in its list and takes no notice.
         done: Deferred[None] = Deferred()
-        if now < not_before:
+        if now < not_before or self._stopped:
             done.callback(None)
             return done
         self._waiting.append(done)
@@ -62,6 +63,7 @@ class OutOfTurn:
 
     def stop(self) -> None:
         """Ask no more; who waits is told."""
+        self._stopped = True
         if self._next is not None:
             self._next.cancel()
             self._next = None
@@ -83,7 +85,7 @@ class OutOfTurn:
     def _answered(self, result: Failure | None, told: list[Deferred[None]]) -> None:
         self._asking = None
         self._tell(told)
-        if self._waiting:
+        if self._waiting and not self._stopped:
             self._arrange()
         report(result)
 

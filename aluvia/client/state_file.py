@@ -8,6 +8,7 @@ the new one. It belongs to one token at one address: what another wrote is not r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -64,17 +65,14 @@ class StateFile:
             "etag": etag,
             "user": user.fields(),
         }
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            _write_new(beside, json.dumps(kept).encode("utf-8"))
-            beside.replace(self.path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
+            _replace(self.path, json.dumps(kept).encode("utf-8"))
+        except (OSError, ValueError) as error:
             if not self._failed:
                 self._log.warn(
                     "The state file {path} cannot be written: {why}",
                     path=str(self.path),
-                    why=error.strerror,
+                    why=getattr(error, "strerror", None) or error,
                 )
             self._failed = True
         else:
@@ -102,6 +100,25 @@ def _contents(path: Path) -> bytes:
         if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise BadConfigurationError("Others than its owner may write it.")
         return file.read(FILE_BYTES)
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """
+    Put a new file in the place of an old one.
+
+    :raises OSError: that cannot be; nothing is left of it then.
+    :raises ValueError: that is no name for a file, or something else than a file has it.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        _write_new(beside, data)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -117,6 +117,7 @@ class UserAPI:
         self.url = f"{base_url.rstrip('/')}/{path}"
         self._authorization = b"Bearer " + token.encode("utf-8")
         self._redact = Redactor([token])
+        self._closed = False
         self._exchanges: set[Deferred[Answer]] = set()
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = CONNECTIONS
@@ -154,7 +155,8 @@ class UserAPI:
         return await self._ask("GET", address, etag, MONITOR_WAIT + TIMEOUT)
 
     async def close(self) -> None:
-        """Give up what is asked, and close the connections that are kept."""
+        """Give up what is asked, ask no more, and close the connections that are kept."""
+        self._closed = True
         for exchange in list(self._exchanges):
             exchange.cancel()
         # A connection whose answer is just being read joins those that are kept when it is read.
@@ -169,6 +171,8 @@ class UserAPI:
         timeout: float,
         fields: typing.Mapping[str, object] | None = None,
     ) -> Answer:
+        if self._closed:
+            raise ApiError("The API is not asked any more: the client was stopped.")
         headers = Headers(
             {
                 b"Authorization": [self._authorization],
@@ -187,7 +191,8 @@ class UserAPI:
         except ApiError:
             raise
         except Exception as error:
-            raise ApiError(f"The API cannot be reached: {_cause(error, timeout)}") from None
+            why = "the client was stopped." if self._closed else _cause(error, timeout)
+            raise ApiError(f"The API cannot be reached: {why}") from None
         finally:
             self._exchanges.discard(exchange)
 

@@ -15,6 +15,7 @@ why it may stand in a line that is printed.
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import shutil
 import signal
@@ -37,7 +38,7 @@ from aluvia.client.settings import Settings
 from aluvia.demo.site import DemoSite, Line
 from aluvia.gateway.service import GatewayService
 from aluvia.gateway.settings import Settings as GatewaySettings
-from aluvia.process.supervise import SOFTWARE, exit_with
+from aluvia.process.supervise import CANNOT_CREATE, SOFTWARE, exit_with
 from aluvia.store import accounts
 from aluvia.store.engine import Store
 
@@ -112,6 +113,8 @@ class DemoService(Service):
             self._settings,
             sources={},
             token=credentials.token,
+            connection=None,
+            gateway_protocol="http",
             api_base_url=f"http://{ADDRESS}:{ports['api']}/v1",
             gateway_host=ADDRESS,
             gateway_port=ports["proxy"],
@@ -167,13 +170,19 @@ class DemoService(Service):
             "This turns the rules around, while everything runs:",
             f"{patch} > /dev/null && sleep 1 && curl -x {url} {direct}",
         )
-        out.write("\n".join(["", *lines, "", ""]))
-        out.flush()
+        # Where nobody reads it, the demo runs all the same.
+        with contextlib.suppress(OSError, ValueError):
+            out.write("\n".join(["", *lines, "", ""]))
+            out.flush()
 
     def _not_started(self, failure: Failure) -> None:
-        if self.running:
+        if not self.running:
+            return
+        if failure.check(OSError) is None:
             log.failure("The demo did not start.", failure=failure)
-            exit_with(self._reactor, SOFTWARE, f"the demo did not start: {failure.value}")
+            exit_with(self._reactor, SOFTWARE, "the demo did not start; the log says why")
+        else:
+            exit_with(self._reactor, CANNOT_CREATE, str(failure.value))
 
     def stopService(self) -> Deferred[None]:
         """End all of it, the client first."""

@@ -396,6 +396,20 @@ class OutOfTurnTests(ControlCase):
         self.answer(DOWN)
         self.successResultOf(stays)
 
+    def test_stop_while_one_waits(self) -> None:
+        """Who waits behind the one that is out is told too, and nothing is asked for them."""
+        self.start()
+        self.control.poll_soon()
+        self.clock.advance(0)
+        late = self.control.poll_soon()
+        asked = len(self.api.asked)
+        self.successResultOf(Deferred.fromCoroutine(self.control.stop()))
+        self.successResultOf(late)
+        self.successResultOf(self.control.poll_soon())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.clock.advance(10)
+        self.assertEqual(len(self.api.asked), asked)
+
 
 class PatchTests(ControlCase):
     """Changing the user."""
@@ -467,6 +481,17 @@ class PatchTests(ControlCase):
         self.answer(good("b.example"))
         self.successResultOf(second)
         self.assertEqual(self.rules, ["b.example"])
+
+    def test_stop_while_one_waits(self) -> None:
+        """A change that waits for another is not made once the client is stopped."""
+        self.start()
+        first, second = self.patching(), self.patching()
+        asked = len(self.api.asked)
+        self.successResultOf(Deferred.fromCoroutine(self.control.stop()))
+        self.answer(DOWN)
+        for each in (first, second):
+            self.failureResultOf(each, ApiError)
+        self.assertEqual(len(self.api.asked), asked)
 
 
 class MonitorTests(ControlCase):

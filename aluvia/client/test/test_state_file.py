@@ -80,10 +80,25 @@ class StateFileTests(SynchronousTestCase):
 
     def test_cannot_be_written(self) -> None:
         """That harms nothing, and what was there stays."""
-        file = StateFile(self.path / "nowhere" / "file", URL, "t")
-        file.write(USER, None)
-        file.write(USER, None)
-        self.assertIsNone(file.read())
+        self.path.write_text("no directory")
+        for path in (
+            self.path.with_name("nowhere") / "file",
+            self.path / "file",
+            self.path.with_name("n" * 250),
+            self.path.with_name("n" * 300),
+            Path("/"),
+        ):
+            file = StateFile(path, URL, "t")
+            file.write(USER, None)
+            file.write(USER, None)
+            self.assertIsNone(file.read())
+        self.assertEqual(self.path.read_text(), "no directory")
+
+    def test_no_file_is_not_replaced(self) -> None:
+        """A pipe, as any device, keeps its name."""
+        os.mkfifo(self.path, 0o600)
+        self.file.write(USER, None)
+        self.assertTrue(self.path.is_fifo())
 
     @settings_for_tests
     @hypothesis.given(strategies.integers(0, 400), strategies.binary(max_size=8))

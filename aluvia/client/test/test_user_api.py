@@ -305,5 +305,6 @@ class LyingTests(UserAPICase):
         await peer.when(lambda: len(peer.open) == 2)
         await api.close()
         for each in asking:
-            self.failureResultOf(each, ApiError)
+            self.assertIn("stopped", str(self.failureResultOf(each, ApiError).value))
+        self.assertIn("stopped", await self.refused(api.get()))
         await peer.when(lambda: not peer.open)
