@@ -7,6 +7,7 @@ was typed, 78 for a file. (``twistd`` itself knows only 1 for both, and prints i
 
 from __future__ import annotations
 
+import abc
 import shutil
 import sys
 import textwrap
@@ -42,7 +43,7 @@ def parameters(table: typing.Iterable[Option]) -> list[list[typing.Any]]:
     return [*([option.name, None, None, ""] for option in with_values), ["config", None, None, ""]]
 
 
-class TableOptions(usage.Options):
+class TableOptions(usage.Options, abc.ABC):
     """
     A command line by a table of options.
 
@@ -57,17 +58,17 @@ class TableOptions(usage.Options):
 
     synopsis = "[options]"
 
+    @abc.abstractmethod
     def load(self, given: dict[str, object]) -> None:
         """
         Read all sources, with what was given on the command line.
 
         :raises SettingsError: something is no good.
         """
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def report(self) -> str:
         """What ``--check`` prints."""
-        raise NotImplementedError
 
     def opt_version(self) -> typing.NoReturn:
         """Say which version this is, and exit."""
