@@ -20,7 +20,7 @@ import collections.abc
 import types
 import typing
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import (
     FilteringLogObserver,
@@ -130,6 +130,7 @@ class AluviaClient:
         )
         self._lock = DeferredLock()
         self._starting: Deferred[None] | None = None
+        self._ending: Deferred[None] = succeed(None)
         self._given_up = False
         self._proxy: LocalProxy | None = None
         self._agent: LocalAgent | None = None
@@ -149,6 +150,7 @@ class AluviaClient:
         """
         async with self._lock:
             if self._session is None:
+                await self._ended()
                 self._given_up = False
                 self._proxy = proxy = LocalProxy(
                     self._settings, self._reactor, log=_logger(self._settings.log_level)
@@ -170,7 +172,8 @@ class AluviaClient:
         """
         End the proxy: live tunnels are reset, and no listener, timer or connection is left.
 
-        Safe to call at any time, and again.
+        Safe to call at any time, and again. When it is cancelled the end goes on, and a start or
+        another stop waits for it.
         """
         if self._starting is not None:
             self._given_up = True
@@ -211,7 +214,7 @@ class AluviaClient:
     async def _start(self, proxy: LocalProxy) -> None:
         try:
             await proxy.configure()
-            proxy.listen()
+            proxy.listen(self._settings.port)
         except CannotListenError as error:
             why = getattr(error.socketError, "strerror", None) or error.socketError
             raise ProxyStartError(
@@ -221,13 +224,26 @@ class AluviaClient:
         self._session = Session(self, proxy, self._agent)
 
     async def _end(self) -> None:
+        if self._ending.called:
+            self._ending = Deferred.fromCoroutine(self._let_go())
+        await self._ended()
+
+    async def _ended(self) -> None:
+        """Wait for the last end. It goes on when whoever waits is cancelled."""
+        waiting: Deferred[None] = Deferred()
+        self._ending.chainDeferred(waiting)
+        await waiting
+
+    async def _let_go(self) -> None:
         proxy, self._proxy = self._proxy, None
         agent, self._agent = self._agent, None
         self._session = None
-        if agent is not None:
-            await agent.close()
-        if proxy is not None:
-            await proxy.stop()
+        try:
+            if agent is not None:
+                await agent.close()
+        finally:
+            if proxy is not None:
+                await proxy.stop()
 
     async def _stop_session(self, session: Session) -> None:
         if session is self._session:

@@ -8,7 +8,7 @@ import typing
 
 import treq
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -193,6 +193,20 @@ class LifeTests(SessionCase):
         self.assertIsNot(old, new)
         await old.stop()
         self.assertEqual(await self.get(new, "127.0.0.1"), 200)
+
+    async def test_stop_that_is_cancelled(self) -> None:
+        """The end goes on; the next stop waits for it, and so does a start."""
+        client = self.client()
+        for again in (client.stop, client.start):
+            session = await client.start()
+            tunnel = await self.tunnel(session, "127.0.0.1")
+            stopping = Deferred.fromCoroutine(client.stop())
+            stopping.cancel()
+            await self.refused(stopping, CancelledError)
+            await again()
+            await self.refused(dial(reactor, session.host, session.port), OSError)
+            await tunnel.until_closed()
+            await self.origin.peer.when(lambda: not self.origin.peer.open)
 
     async def test_two_clients(self) -> None:
         """They do not disturb each other."""
