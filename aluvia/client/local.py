@@ -67,7 +67,7 @@ class LocalProxy:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.host = settings.listen
-        self.port = settings.port
+        self.port = 0
         self.counters = Counters()
         self._own: list[tuple[str, int]] = []
         self.limits = limits
@@ -123,16 +123,17 @@ class LocalProxy:
         if self.control is not None:
             await self.control.start(strict=self._settings.strict)
 
-    def listen(self) -> None:
+    def listen(self, port: int) -> None:
         """
         Open the port.
 
+        :param port: 0 for any free one.
         :raises CannotListenError: if it cannot be bound. :meth:`stop` is still to be called.
         """
         factory = Connections(
             self.application, self.counters, self.sweep, self.limits, self._settings.idle_timeout
         )
-        listening = listen(self._reactor, self.host, self.port, factory)
+        listening = listen(self._reactor, self.host, port, factory)
         self._listening = listening
         where = typing.cast(IPv4Address | IPv6Address, listening.getHost())
         self._own.append((where.host, where.port))

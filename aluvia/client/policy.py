@@ -68,6 +68,8 @@ class ClientPolicy:
         "its\nHTTP proxy, for example: curl -x http://127.0.0.1:PORT http://example.com/\n"
     )
     gone = SEEN
+    # What a gateway says of a request is for whoever asked.
+    own: frozenset[bytes] = frozenset()
 
     def __init__(
         self,

@@ -70,6 +70,7 @@ class ClientService(Service):
     :param set_signal: installs a handler of a signal, and returns the one before it.
     :param learn: called with each user name and password that a control plane sends, before they
         are used.
+    :param any_port: take any free port where one of the settings is taken, and say so.
     """
 
     name = "aluvia"
@@ -81,12 +82,14 @@ class ClientService(Service):
         environ: typing.MutableMapping[str, str],
         set_signal: typing.Callable[[int, typing.Any], object] = signal.signal,
         learn: typing.Callable[[str, str], None] = lambda name, password: None,
+        any_port: bool = False,
     ) -> None:
         self.settings = settings
         self.started_at = reactor.seconds()
         self._reactor = reactor
         self._set_signal = set_signal
         self._learn = learn
+        self._any_port = any_port
         self._supervision = Supervision(environ, reactor, settings.port_file)
         self._running: LocalProxy | None = None
         self._admin_site: LocalSite | None = None
@@ -196,17 +199,9 @@ class ClientService(Service):
         self._supervision.starting(lambda: stop_once(self._reactor))
         self._set_signal(signal.SIGHUP, self._hung_up)
         await local.configure()
-        port = "proxy"
-        try:
-            local.listen()
-            port = "admin"
-            self._listen_for_admin()
-        except CannotListenError as error:
-            why = error.socketError
-            raise OSError(
-                f"the {port} port {error.interface}:{error.port} cannot be bound: "
-                f"{getattr(why, 'strerror', None) or why}"
-            ) from None
+        self._bind("proxy", self.settings.port, local.listen)
+        if self.settings.admin_port is not None:
+            self._bind("admin", self.settings.admin_port, self._listen_for_admin)
         self._supervision.ready(local.host, local.port, self._admin_port)
         self._say_what_to_try()
 
@@ -252,13 +247,26 @@ class ClientService(Service):
             self._admin_site.close()
         self._supervision.stopped()
 
-    def _listen_for_admin(self) -> None:
-        if self.settings.admin_port is None:
-            return
-        self._admin_site = admin_site(self, self._reactor)
-        self._admin = self._reactor.listenTCP(
-            self.settings.admin_port, self._admin_site, interface=ADMIN_ADDRESS
-        )
+    def _bind(self, name: str, port: int, listen: typing.Callable[[int], None]) -> None:
+        try:
+            listen(port)
+        except CannotListenError as error:
+            if self._any_port and port:
+                log.warn(
+                    "The {name} port {port} is taken; another one is used.", name=name, port=port
+                )
+                self._bind(name, 0, listen)
+                return
+            why = error.socketError
+            raise OSError(
+                f"the {name} port {error.interface}:{error.port} cannot be bound: "
+                f"{getattr(why, 'strerror', None) or why}"
+            ) from None
+
+    def _listen_for_admin(self, port: int) -> None:
+        site = admin_site(self, self._reactor)
+        self._admin = self._reactor.listenTCP(port, site, interface=ADMIN_ADDRESS)
+        self._admin_site = site
         where = typing.cast(IPv4Address, self._admin.getHost())
         self._admin_port = where.port
         self._local.also_own(ADMIN_ADDRESS, where.port)

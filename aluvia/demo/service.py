@@ -19,7 +19,6 @@ import contextlib
 import pathlib
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import typing
@@ -108,7 +107,6 @@ class DemoService(Service):
             connect=line.connect,
         )
         ports = await self._gateway.begin()
-        admin_port = self._settings.admin_port
         settings = attrs.evolve(
             self._settings,
             sources={},
@@ -118,11 +116,9 @@ class DemoService(Service):
             api_base_url=f"http://{ADDRESS}:{ports['api']}/v1",
             gateway_host=ADDRESS,
             gateway_port=ports["proxy"],
-            port=self._free("proxy", self._settings.port),
-            admin_port=None if admin_port is None else self._free("admin", admin_port),
         )
         self._client = ClientService(
-            settings, self._reactor, self._environ, self._set_signal, self._learn
+            settings, self._reactor, self._environ, self._set_signal, self._learn, any_port=True
         )
         await self._client.begin()
         site = typing.cast(IPv4Address, self._site.getHost()).port
@@ -141,19 +137,6 @@ class DemoService(Service):
         credentials = accounts.add(connection, ACCOUNT, now)
         accounts.change(connection, accounts.find(connection, ACCOUNT), now, {"rules": RULES})
         return credentials
-
-    def _free(self, name: str, port: int) -> int:
-        """This port, or any that is free where it is taken."""
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((ADDRESS, port))
-            except OSError:
-                log.warn(
-                    "The {name} port {port} is taken; another one is used.", name=name, port=port
-                )
-                return 0
-        return port
 
     def _say(self, url: str, site: int, api: int, token: str) -> None:
         # Not by the log, which would hide the token.
