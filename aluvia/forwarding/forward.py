@@ -157,7 +157,7 @@ class Forward(Flow):
                     self.state = _ANSWERED
                 return
             elif isinstance(event, Trailers):
-                self.response_trailer_fields = event.fields
+                self.response_trailer_fields = _without(event.fields, self.proxy.policy.own)
         if out:
             self.client.write(b"".join(out) if len(out) > 1 else out[0])
 
@@ -231,7 +231,7 @@ class Forward(Flow):
 
     def request_trailers(self, fields: typing.Sequence[Field]) -> None:
         """Trailers of a chunked body; they go out with its end."""
-        self.request_trailer_fields = fields
+        self.request_trailer_fields = _without(fields, self.proxy.policy.gone)
 
     def request_end(self) -> None:
         """The request is whole."""
@@ -304,7 +304,7 @@ class Forward(Flow):
             upstream.transport.write(data)
 
     def _respond(self, head: ResponseHead, out: list[bytes]) -> None:
-        fields: typing.Sequence[Field] = head.end_to_end()
+        fields: typing.Sequence[Field] = head.end_to_end(self.proxy.policy.own)
         if not head.informational:
             if self.route.told:
                 fields = [*fields, *self.route.told]
@@ -327,7 +327,8 @@ class Forward(Flow):
         self.upstream = None
         self.state = _DONE
         client = self.client
-        client.write(client.respond(101, head.reason, head.end_to_end(), 0))
+        fields = head.end_to_end(self.proxy.policy.own)
+        client.write(client.respond(101, head.reason, fields, 0))
         early_down = upstream.leave()
         self.open_relay(upstream.transport, client.leave(), early_down)
 
@@ -363,6 +364,10 @@ class Forward(Flow):
         upstream, self.upstream = self.upstream, None
         if upstream is not None and upstream.transport is not None:
             upstream.abort()
+
+
+def _without(fields: typing.Sequence[Field], gone: frozenset[bytes]) -> list[Field]:
+    return [field for field in fields if field[0].lower() not in gone]
 
 
 def _denied(gateway: ParentProxy, status: int) -> DialError:

@@ -29,12 +29,14 @@ class Policy(typing.Protocol):
     :ivar realm: of its challenge.
     :ivar usage: what is said to whoever takes it for a web site.
     :ivar gone: lower-case names of fields that do not go upstream, besides those of this hop.
+    :ivar own: lower-case names of fields that nobody but this hop may say in an answer.
     """
 
     hop: str
     realm: str
     usage: str
     gone: frozenset[bytes]
+    own: frozenset[bytes]
 
     def admit(self, head: RequestHead) -> typing.Any:
         """

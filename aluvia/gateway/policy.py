@@ -64,6 +64,9 @@ GONE = frozenset(
     ]
 )
 
+#: What a client can believe, because no origin says it.
+OWN = frozenset([REQUEST_ID, b"x-aluvia-error", b"x-aluvia-exit"])
+
 # Who failed, by the error's name in Proxy-Status; the target if it is not here.
 _WHO = {
     "http_request_error": b"client",
@@ -106,6 +109,7 @@ class GatewayPolicy:
         "program as its HTTP proxy, with the user name and the password of your account.\n"
     )
     gone = GONE
+    own = OWN
 
     def __init__(self, accounts: Accounts, *, log: Logger = log, log_requests: bool) -> None:
         """:param log_requests: whether each flow leaves a line at debug level."""

@@ -154,13 +154,15 @@ class ResponseHead:
     upgrade: bytes | None
     _end_to_end: Fields | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
-    def end_to_end(self) -> Fields:
+    def end_to_end(self, gone: frozenset[bytes] = frozenset()) -> Fields:
         """The fields for the next hop (:func:`~aluvia.wire.headers.without_hop_by_hop`), with
         ``Upgrade`` only in a 101. The list is shared: not to be changed.
+
+        :param gone: lower-case names that do not go on either; the same ones at each call.
         """
         kept = self._end_to_end
         if kept is None:
-            kept = without_hop_by_hop(self.fields, self.connection, self.status == 101)
+            kept = without_hop_by_hop(self.fields, self.connection, self.status == 101, gone)
             self._end_to_end = kept
         return kept
 
