@@ -10,6 +10,7 @@ import stat
 import typing
 from pathlib import Path
 
+from aluvia.testing.http import read_response
 from aluvia.testing.origin import FakeOrigin
 from tests.aluvia_process import AluviaProcess, reactor, until
 from tests.gateway_process import Account, GatewayProcess
@@ -191,11 +192,20 @@ class AccountTests(GatewayCase):
         self.assertIn(" 407 ", (await self.through(gateway, account, url)).stdout)
         self.assertEqual((await self.api(gateway, account)).status, 200)
 
+        tunnel = await self.dial(gateway.port)
+        pair = base64.b64encode(rotated.credentials().encode()).decode()
+        target = f"127.0.0.1:{site.port}"
+        await tunnel.send(
+            f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
+            f"Proxy-Authorization: Basic {pair}\r\n\r\n".encode()
+        )
+        self.assertEqual((await read_response(tunnel, b"CONNECT")).status, 200)
         self.assertEqual(gateway.account("remove", "alice").returncode, 0)
         began = reactor.seconds()
         while (await self.api(gateway, account)).status != 401:
             self.assertLess(reactor.seconds() - began, SEEN_SECONDS)
         self.assertIn(" 407 ", (await self.through(gateway, rotated, url)).stdout)
+        await until(lambda: tunnel.ended is not None, SEEN_SECONDS, "the tunnel's end")
 
     async def test_command(self) -> None:
         """Mistakes have a line and a status; a list has no secret in it."""

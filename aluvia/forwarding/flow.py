@@ -108,6 +108,15 @@ class Flow(abc.ABC):
     def _give_up(self, error: DialError) -> None:
         """Answer with this error, and release."""
 
+    def cut(self) -> None:
+        """End it now, on both sides."""
+        if self.relay is not None:
+            self.relay.abort()
+        elif not self.released:
+            self.let_go()
+            self.release("connection_terminated")
+            self.client.abort()
+
     def renew(self, refusal: DialError) -> bool:
         """
         Look for other credentials than those that the gateway refused, once.

@@ -151,6 +151,11 @@ class Egress:
         """Clients' connections, tunnels among them."""
         return 0 if self._admission is None else self._admission.count
 
+    def expel(self, account: str) -> None:
+        """End what is under way for an account, which is gone."""
+        for flow in [each for each in self.application.live if each.route.rule == account]:
+            flow.cut()
+
     async def stop(self, drain_timeout: float = 0.0) -> None:
         """
         End: take no new connections, and give live ones this long. Called again, or with 0: end

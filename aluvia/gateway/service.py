@@ -87,7 +87,7 @@ class GatewayService(Service):
         self._supervision = Supervision(environ, reactor, settings.port_file)
         self._store = Store(settings.db, reactor.callFromThread)
         self._watch = Watch(reactor)
-        self._accounts = Accounts(self._store, reactor, self._watch.changed)
+        self._accounts = Accounts(self._store, reactor, self._account_changed)
         self._certificate: Certificate | None = None
         self._egress: Egress | None = None
         self._api_site: BoundedSite | None = None
@@ -196,6 +196,11 @@ class GatewayService(Service):
         self._running.also_own(where.host, where.port)
         self._api_port = where.port
         return where.host, where.port
+
+    def _account_changed(self, name: str) -> None:
+        self._watch.changed(name)
+        if self._egress is not None and self._accounts.named(name) is None:
+            self._egress.expel(name)
 
     def _say_where(self, api: tuple[str, int]) -> None:
         places = {name: self._running.place(name) for name in self._running.ports}

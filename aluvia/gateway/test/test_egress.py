@@ -8,10 +8,11 @@ import typing
 from aluvia.gateway.policy import GONE
 from aluvia.gateway.test.gateway_case import GatewayCase, reactor
 from aluvia.gateway.wish import FILTERS, Wish
-from aluvia.testing.faults import FaultPeer
-from aluvia.testing.http import Response
-from aluvia.testing.origin import FakeOrigin
-from aluvia.testing.steps import Read, Send
+from aluvia.testing.ended import Ended
+from aluvia.testing.faults import Accepting, FaultPeer
+from aluvia.testing.http import Response, read_response
+from aluvia.testing.origin import FakeOrigin, Visit
+from aluvia.testing.steps import Read, Send, Stall
 
 
 class EgressCase(GatewayCase):
@@ -101,6 +102,47 @@ class AdmissionTests(EgressCase):
             (await self.ask(f"CONNECT 127.0.0.1:{site.port}", self.credentials())).status, 200
         )
 
+    async def test_trailers(self) -> None:
+        """Nor does it in the trailers of a request."""
+        site = await self.started()
+        heard = []
+
+        async def listen(visit: Visit) -> None:
+            heard.append((await visit.conversation.read_body())[1])
+            await visit.answer(204, [])
+
+        site.routes["/listen"] = listen
+        client = await self.connect()
+        await client.send(
+            f"POST {self.url}listen HTTP/1.1\r\nHost: a\r\n{self.credentials()}\r\n"
+            "Transfer-Encoding: chunked\r\n\r\n0\r\n"
+            "X-Aluvia-Session: y\r\nX-Forwarded-For: 10.1.2.3\r\nX-Other: kept\r\n\r\n".encode()
+        )
+        self.assertEqual((await read_response(client, b"POST")).status, 204)
+        self.assertEqual(heard, [[(b"x-other", b"kept")]])
+
+    async def test_an_origin_that_speaks_for_the_gateway(self) -> None:
+        """What a gateway says of a request cannot be said by an origin, in a head or behind it."""
+        site = await self.started()
+        lies = [
+            (b"X-Aluvia-Error", b"pool; no_exit"),
+            (b"X-Aluvia-Exit", b"elsewhere"),
+            (b"X-Aluvia-Request-ID", b"another"),
+        ]
+
+        async def lie(visit: Visit) -> None:
+            head = [*lies, (b"Transfer-Encoding", b"chunked"), (b"X-Other", b"kept")]
+            await visit.answer(200, head, b"x", trailers=[*lies, (b"X-Last", b"kept")])
+
+        site.routes["/lie"] = lie
+        answer = await self.ask(
+            f"GET {self.url}lie", self.credentials("-debug"), "X-Aluvia-Request-ID: mine"
+        )
+        ours = [field for field in answer.headers if field[0].startswith(b"x-aluvia")]
+        self.assertEqual(ours, [(b"x-aluvia-request-id", b"mine"), (b"x-aluvia-exit", b"direct")])
+        self.assertEqual(answer.header(b"x-other"), b"kept")
+        self.assertEqual(answer.trailers, [(b"x-last", b"kept")])
+
     async def test_gone(self) -> None:
         """Every field by which a wish can be said stays here."""
         for key in (*FILTERS, "session", "ttl", "hard", "debug", "request-id"):
@@ -115,6 +157,32 @@ class AdmissionTests(EgressCase):
         self.assertEqual((await self.ask(f"GET {self.url}", before)).status, 407)
         after = self.credentials(password="n:é w")
         self.assertEqual((await self.ask(f"GET {self.url}", after)).status, 200)
+
+    async def test_removed(self) -> None:
+        """What is under way for an account that is gone ends: a tunnel, an answer, a dial."""
+        site = await self.started()
+        silent = self.peer(FaultPeer(reactor, [Read(until=b"\r\n\r\n"), Stall()]))
+        full = self.peer(FaultPeer(reactor, [], accepting=Accepting.IGNORE))
+        clients = []
+        for start in (
+            f"CONNECT 127.0.0.1:{site.port}",
+            f"GET http://127.0.0.1:{silent.port}/",
+            f"CONNECT 127.0.0.1:{full.port}",
+        ):
+            client = await self.connect()
+            await client.send(
+                f"{start} HTTP/1.1\r\nHost: a\r\n{self.credentials()}\r\n\r\n".encode()
+            )
+            clients.append(client)
+        await read_response(clients[0], b"CONNECT")
+        live = self.egress.application.live
+        await self.when(lambda: len(live) == len(clients) and silent.accepted)
+        self.egress.expel("bob")
+        self.assertEqual(len(live), len(clients))
+        self.egress.expel("alice")
+        await self.when(lambda: all(client.ended is Ended.RESET for client in clients))
+        self.assertEqual(len(live), 0)
+        await self.when(lambda: not site.peer.open and not silent.open)
 
 
 class WishTests(EgressCase):
