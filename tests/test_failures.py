@@ -71,26 +71,6 @@ class DirectTests(FailureCase):
         answer = await self.get(proxy, f"http://{peer.authority}/")
         self.assert_failed(answer, 502, "http_response_incomplete")
 
-    async def test_no_route(self) -> None:
-        """An address without a route: 502, by whatever name this machine's kernel gives it."""
-        proxy = await self.aluvia("--connect-timeout", "1")
-        answer = await self.get(proxy, "http://[100::1]/")
-        self.assertIn(answer.status, (502, 504))
-        self.assertRegex(
-            answer.header(b"proxy-status") or b"",
-            rb"error=(destination_ip_unroutable|connection_timeout)",
-        )
-
-    async def test_destination_ip_prohibited(self) -> None:
-        """Link-local addresses are refused direct, in every spelling, and unless allowed."""
-        proxy = await self.aluvia()
-        for host in ("169.254.169.254", "[fe80::1]", "[::ffff:169.254.1.1]", "0xa9fe0101",
-                     "[::ffff:a9fe:a9fe]", "169.254.43518"):  # fmt: skip
-            await self.fails(proxy, f"{host}:80", 403, "destination_ip_prohibited")
-        proxy = await self.aluvia("--allow-link-local", "--connect-timeout", "0.2")
-        answer = await self.get(proxy, "http://[fe80::1]/")
-        self.assertNotEqual(answer.status, 403)
-
     async def test_proxy_loop_detected(self) -> None:
         """Our own listeners by any name: 502, the admin port among them."""
         proxy = await self.aluvia()
