@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import typing
+from pathlib import Path
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
@@ -42,14 +43,7 @@ POLLS = 100
 CHANGES = 50
 FEW, MANY = 10, 10_000
 
-SERVE = """
-import sys
-from twisted.internet import reactor
-from aluvia.testing.control_plane import FakeControlPlane
-plane = FakeControlPlane(reactor, "token", rules=[f"h{n}.example" for n in range(int(sys.argv[1]))])
-print(plane.base_url, flush=True)
-reactor.run()
-"""
+PLANE = Path(__file__).with_name("plane.py")
 
 
 def show(name: str, values: list[float], unit: str) -> None:
@@ -60,7 +54,8 @@ def show(name: str, values: list[float], unit: str) -> None:
 
 async def poll(rules: int) -> None:
     """The processor time of polls of a control plane with so many rules."""
-    command = [sys.executable, "-c", SERVE, str(rules)]
+    hosts = [f"h{number}.example" for number in range(rules)]
+    command = [sys.executable, str(PLANE), "0", "token", "user", "pass", *hosts]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as plane:
         assert plane.stdout is not None
         base_url = plane.stdout.readline().strip()

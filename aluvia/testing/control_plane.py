@@ -74,8 +74,12 @@ class FakeControlPlane:
         password: str = "pass",
         rules: typing.Sequence[str] = (),
         context: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
-        """:param context: for https, with its certificate loaded."""
+        """
+        :param context: for https, with its certificate loaded.
+        :param port: 0 for any free one.
+        """
         self.token = token
         self.user: dict[str, object] = {
             "proxy_username": username,
@@ -91,7 +95,7 @@ class FakeControlPlane:
         self.asked: collections.deque[Visit] = collections.deque(maxlen=1024)
         self._reactor = reactor
         self._waiting: set[Deferred[None]] = set()
-        self._origin = FakeOrigin(reactor, context=context, fallback=self._answer)
+        self._origin = FakeOrigin(reactor, context=context, fallback=self._answer, port=port)
         self.peer = self._origin.peer
         self.port = self._origin.port
         scheme = "http" if context is None else "https"

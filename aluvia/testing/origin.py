@@ -121,16 +121,18 @@ class FakeOrigin:
         context: ssl.SSLContext | None = None,
         address: str = "127.0.0.1",
         fallback: Route = echo,
+        port: int = 0,
     ) -> None:
         """
         :param context: for https, with its certificate loaded.
         :param fallback: what answers where there is no route.
+        :param port: 0 for any free one.
         """
         self.fallback = fallback
         self.routes: dict[str, Route] = {}
         self.visits: collections.deque[Visit] = collections.deque(maxlen=1024)
         script: Script = [_Serve(self)] if context is None else [StartTLS(context), _Serve(self)]
-        self.peer = FaultPeer(reactor, script, address=address)
+        self.peer = FaultPeer(reactor, script, address=address, port=port)
 
     @property
     def port(self) -> int:

@@ -85,7 +85,8 @@ _DECISIONS = (
     Column("canonical", "µs with canonicalising", 2),
     Column("many_compile_ms", "ms to compile 100 000"),
 )
-_PRODUCTS = ("squid", "tinyproxy", "proxy-chain", "proxy.py", "aluvia-before", "aluvia")
+_OURS = ("aluvia-before", "aluvia-following", "aluvia")
+_PRODUCTS = ("squid", "tinyproxy", "proxy-chain", "proxy.py", *_OURS)
 _EVERYBODY = ("relay-1m", "relay-64k", *_PRODUCTS)
 _MB = 1_000_000
 

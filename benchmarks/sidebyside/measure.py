@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ import attrs
 
 from .accounting import cpu_seconds, open_descriptors, resident_bytes
 from .cases import Case, Work
-from .peers import BUILD, HERE, Aluvia, Parent, Peer, Setting
+from .peers import BUILD, HERE, TOKEN, Aluvia, Parent, Peer, Setting, rule_for
 from .processes import LOOPBACK, DidNotStartError, Server, free_port
 
 DEADLINE_SECONDS = 180
@@ -60,15 +61,15 @@ class Bench:
     folder: Path
     origin: Server
     parent: Parent | None
+    control_plane: str
 
     def start(self, peer: Peer) -> Server:
         """Start a peer on a free port."""
         port = free_port()
         folder = self.folder / peer.name
         folder.mkdir(exist_ok=True)
-        return Server.start(
-            peer.name, peer.command(Setting(port, folder, self.parent)), port, folder
-        )
+        setting = Setting(port, folder, self.parent, self.control_plane)
+        return Server.start(peer.name, peer.command(setting), port, folder)
 
     def tunnels_of_parent(self) -> int:
         """How many tunnels the parent has opened."""
@@ -87,7 +88,7 @@ class Bench:
 
 @contextlib.contextmanager
 def bench(folder: Path, parent: Parent | None) -> Iterator[Bench]:
-    """Start the origin and, if there is to be one, the parent."""
+    """Start the origin, a control plane and, if there is to be one, the parent."""
     with contextlib.ExitStack() as stack:
         port = free_port()
         command = [str(BUILD / "origin"), "--port", str(port)]
@@ -96,7 +97,12 @@ def bench(folder: Path, parent: Parent | None) -> Iterator[Bench]:
             command = [str(BUILD / "relay"), "--port", str(parent.port)]
             command += ["--authorization", parent.authorization]
             stack.enter_context(Server.start("parent", command, parent.port, folder))
-        yield Bench(folder, origin, parent)
+        port = free_port()
+        given = parent or Parent(free_port())
+        command = [sys.executable, str(HERE / "plane.py"), str(port)]
+        command += [TOKEN, given.username, given.password, rule_for(parent)]
+        stack.enter_context(Server.start("plane", command, port, folder))
+        yield Bench(folder, origin, parent, f"http://{LOOPBACK}:{port}/v1")
 
 
 def _answer(server: Server, output: str, errors: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .processes import LOOPBACK, free_port
 HERE = Path(__file__).resolve().parent.parent
 BUILD = HERE / "build"
 MAX_CLIENTS = 5_000
+TOKEN = "token"
 DESCRIPTORS = 16_384
 
 
@@ -49,11 +50,15 @@ class Parent:
 
 @attrs.frozen
 class Setting:
-    """What a peer is started with: its port, a folder for its files, and a parent or none."""
+    """What a peer is started with: its port, a folder for its files, and a parent or none.
+
+    ``control_plane`` is the base URL of one that gives the same parent and rules.
+    """
 
     port: int
     folder: Path
     parent: Parent | None = None
+    control_plane: str = ""
 
 
 class Peer(Protocol):
@@ -297,12 +302,38 @@ class Aluvia:
         parent = setting.parent or Parent(free_port())  # nothing listens there
         options = {
             "--gateway-url": parent.url,
-            "--rule": "*" if setting.parent else "*.gw.localhost",
+            "--rule": rule_for(setting.parent),
             "--port": str(setting.port),
             "--admin-port": str(free_port()),
         }
         words = [word for option in options.items() for word in option]
         return [str(self.twistd), "-n", "--pidfile=", "aluvia", *words]
+
+
+@attrs.frozen
+class AluviaFollowing(Aluvia):
+    """The same, but that parent and rules come from a control plane, which it polls each second."""
+
+    name: str = "aluvia-following"
+
+    def command(self, setting: Setting) -> list[str]:
+        """The parent's credentials are the control plane's to say."""
+        options = {
+            "--token": TOKEN,
+            "--api-base-url": setting.control_plane,
+            "--poll-interval": "1",
+            "--gateway-host": LOOPBACK,
+            "--gateway-port": str(setting.parent.port if setting.parent else free_port()),
+            "--port": str(setting.port),
+            "--admin-port": str(free_port()),
+        }
+        words = [word for option in options.items() for word in option]
+        return [str(self.twistd), "-n", "--pidfile=", "aluvia", *words]
+
+
+def rule_for(parent: Parent | None) -> str:
+    """One that sends every host to the parent; without one, a rule that never matches here."""
+    return "*" if parent else "*.gw.localhost"
 
 
 def all_peers(twistd: Path, before: Path | None = None) -> list[Peer]:
@@ -316,5 +347,6 @@ def all_peers(twistd: Path, before: Path | None = None) -> list[Peer]:
         ProxyChain(),
         ProxyPy(),
         *earlier,
+        AluviaFollowing(twistd),
         Aluvia(twistd),
     ]
