@@ -12,6 +12,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.net.door import listen_stock
 from aluvia.net.ports import EXHAUSTED_PAUSE, ServerWire, WirePort, listen
 from aluvia.net.test.listening import Greeter, PortCase
 from aluvia.net.test.tunnels import reactor
@@ -238,6 +239,41 @@ class WirePortTests(PortCase):
 
 class ListenTests(SynchronousTestCase):
     """Not listening."""
+
+    def test_two_at_the_same_moment(self) -> None:
+        """Who binds before the other listens learns of it as late as that, by the same error."""
+        with socket.socket() as rival:
+            rival.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            rival.bind(("127.0.0.1", 0))
+
+            class Second(socket.socket):
+                def bind(self, where: typing.Any) -> None:
+                    super().bind(where)
+                    rival.listen()
+
+            def second(_: WirePort) -> socket.socket:
+                skt = Second()
+                skt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                return skt
+
+            self.patch(WirePort, "createInternetSocket", second)
+            number = rival.getsockname()[1]
+            error = self.assertRaises(
+                CannotListenError, listen, reactor, "127.0.0.1", number, Factory()
+            )
+            self.assertEqual(error.socketError.errno, errno.EADDRINUSE)
+
+    def test_a_stock_port_that_fails_late(self) -> None:
+        """The reactor's other error is made the same."""
+
+        class Late:
+            def listenTCP(self, *given: object, **more: object) -> None:
+                raise OSError(errno.EADDRINUSE, "in use")
+
+        error = self.assertRaises(
+            CannotListenError, listen_stock, Late(), "127.0.0.1", 80, Factory()
+        )
+        self.assertEqual(error.socketError.errno, errno.EADDRINUSE)
 
     def test_a_port_in_use(self) -> None:
         """Raises what Twisted raises, with the system's error."""
