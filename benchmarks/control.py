@@ -30,6 +30,7 @@ from aluvia.client.config import read_user
 from aluvia.client.local import LocalProxy
 from aluvia.client.settings import Settings
 from aluvia.client.user_api import UserAPI
+from aluvia.net.guard import Guard
 from aluvia.rules import RuleSet
 from aluvia.testing.control_plane import FakeControlPlane
 from aluvia.testing.dialling import dial
@@ -60,7 +61,7 @@ async def poll(rules: int) -> None:
         assert plane.stdout is not None
         base_url = plane.stdout.readline().strip()
         local = LocalProxy(Settings(token="token", port=0), reactor)
-        api = UserAPI(reactor, local._dialers()[0], base_url, "token")
+        api = UserAPI(reactor, local.dialers(Guard(list)), base_url, "token")
         etag = (await api.get()).etag
         polls = POLLS if rules == FEW else POLLS // 20
 

@@ -94,10 +94,7 @@ class Examination:
         # Loopback and private addresses may well be meant.
         guard = Guard(list, allow_link_local=True)
         tcp = TCPDialer(reactor, self._resolver, guard, self._sweep, connect_timeout=timeout)
-        authorities = None
-        if settings.gateway_ca is not None:
-            authorities = settings.gateway_ca.read_bytes()
-        context = client_context(authorities)
+        context = client_context(settings.gateway_ca)
         self._dialers = Dialers()
         self._dialers.add("tcp", tcp)
         self._dialers.add(

@@ -119,12 +119,13 @@ def _followed(field: str, found: Found) -> Found:
     if not isinstance(found.value, Path):
         return found
     path = found.value.absolute()
-    value: object = path
+    value: typing.Any = path
     try:
         if field == "local_users":
             value = parse_users(contents(path, USER_FILE_BYTES, found.source))
         elif field == "gateway_ca":
-            x509.load_pem_x509_certificates(contents(path, FILE_BYTES, found.source))
+            value = contents(path, FILE_BYTES, found.source)
+            x509.load_pem_x509_certificates(value)
     except ValueError as error:
         why = str(error) if field == "local_users" else "has no good certificate in PEM"
         raise SettingsError(f"{found.source}: {path} {why}", CONFIG) from None

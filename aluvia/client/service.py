@@ -2,33 +2,23 @@
 The client's process: one :class:`~aluvia.client.local.LocalProxy`, its admin port, and what a
 supervisor sees of them.
 
-.. code-block:: text
-
-    state     startService, stopService and signals
-    --------  ------------------------------------------------------------------------------
-    STARTING  the configuration is fetched, then ports are bound. A token that is refused ends
-              the process with status 77, an API without a configuration with 69, a port that
-              is taken with 73; a signal ends it as it ends a running one
-    RUNNING   SIGHUP: the configuration is fetched now; in static mode there is nothing to
-              fetch, which is logged
-    DRAINING  after SIGTERM or SIGINT: no new connections, live ones up to drain_timeout;
-              a second signal means now
-    STOPPED   no listener, timer, connection or descriptor is left
+The table of its states is :mod:`aluvia.process.door_service`'s. To start is to fetch the
+configuration, then to bind the ports: a token that is refused ends the process with status 77, an
+API without a configuration with 69, a port that is taken with 73. SIGHUP fetches the configuration
+now.
 """
 
 from __future__ import annotations
 
+import errno
 import signal
-import types
 import typing
 
-from twisted.application.service import Service
-from twisted.internet.address import IPv4Address
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from aluvia.client.admin import ADMIN_ADDRESS, admin_site
 from aluvia.client.admin_site import LocalSite
@@ -40,29 +30,15 @@ from aluvia.client.polls import Polls
 from aluvia.client.settings import Settings
 from aluvia.errors import ApiError, InvalidUserTokenError
 from aluvia.forwarding.counters import Counters
-from aluvia.process.supervise import (
-    CANNOT_CREATE,
-    NO_PERMISSION,
-    SOFTWARE,
-    UNAVAILABLE,
-    Supervision,
-    exit_with,
-    local_url,
-    stop_once,
-)
+from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.process.door_service import DoorService, SetSignal
+from aluvia.process.supervise import CANNOT_CREATE, NO_PERMISSION, UNAVAILABLE, local_url
 from aluvia.telemetry.ledger import Ledger
 
 log = Logger()
 
-#: What the process exits with when a start fails.
-_STATUSES = (
-    (InvalidUserTokenError, NO_PERMISSION),
-    (ApiError, UNAVAILABLE),
-    (OSError, CANNOT_CREATE),
-)
 
-
-class ClientService(Service):
+class ClientService(DoorService):
     """
     ``twistd -n aluvia``; and what its admin port sees (:class:`~aluvia.client.observed.Observed`).
 
@@ -70,39 +46,39 @@ class ClientService(Service):
     :param set_signal: installs a handler of a signal, and returns the one before it.
     :param learn: called with each user name and password that a control plane sends, before they
         are used.
-    :param any_port: take any free port where one of the settings is taken, and say so.
+    :param movable: the ports (``proxy``, ``admin``) in whose place any free one does, where they
+        are taken.
     """
 
     name = "aluvia"
+    statuses = (
+        (InvalidUserTokenError, NO_PERMISSION),
+        (ApiError, UNAVAILABLE),
+        (OSError, CANNOT_CREATE),
+    )
+
+    door: LocalProxy | None
 
     def __init__(
         self,
         settings: Settings,
         reactor: typing.Any,
         environ: typing.MutableMapping[str, str],
-        set_signal: typing.Callable[[int, typing.Any], object] = signal.signal,
+        set_signal: SetSignal = signal.signal,
         learn: typing.Callable[[str, str], None] = lambda name, password: None,
-        any_port: bool = False,
+        movable: typing.Container[str] = (),
     ) -> None:
+        super().__init__(reactor, environ, settings.port_file, settings.drain_timeout, set_signal)
         self.settings = settings
-        self.started_at = reactor.seconds()
-        self._reactor = reactor
-        self._set_signal = set_signal
         self._learn = learn
-        self._any_port = any_port
-        self._supervision = Supervision(environ, reactor, settings.port_file)
-        self._running: LocalProxy | None = None
+        self._movable = movable
         self._admin_site: LocalSite | None = None
         self._admin: IListeningPort | None = None
-        self._admin_port: int | None = None
-        self._starting: Deferred[None] | None = None
-        self._given_up = False
-        self._stopping: Deferred[None] | None = None
 
     @property
     def _local(self) -> LocalProxy:
-        assert self._running is not None  # between startService and the end of stopService
-        return self._running
+        assert self.door is not None  # since the start
+        return self.door
 
     # What the admin port sees.
 
@@ -125,6 +101,11 @@ class ClientService(Service):
     def url(self) -> str:
         """The proxy's, for programs on this machine."""
         return local_url(self._local.host, self._local.port)
+
+    @property
+    def admin_url(self) -> str | None:
+        """The admin port's; None if there is none."""
+        return None if self._admin_port is None else local_url(ADMIN_ADDRESS, self._admin_port)
 
     @property
     def connections_open(self) -> int:
@@ -172,129 +153,65 @@ class ClientService(Service):
 
     # The life of the process.
 
-    def startService(self) -> None:
-        """Start, as soon as the reactor runs: before that a signal ends the process as it is."""
-        super().startService()
-        self._reactor.callWhenRunning(self._start)
-
-    def _start(self) -> None:
-        Deferred.fromCoroutine(self.begin()).addErrback(self._not_started)
-
-    async def begin(self) -> None:
+    async def come_up(self) -> dict[str, object]:
         """
-        Fetch, bind, and say that we are ready.
+        Fetch, and bind.
 
         :raises AluviaError: there is no configuration.
-        :raises OSError: a port, or the port file.
+        :raises OSError: a port.
         """
         settings = self.settings
         for line in advice(settings):
             log.warn("{line}", line=line)
-        self._running = LocalProxy(settings, self._reactor, learn=self._learn)
-        self._stopping = None
-        self._starting = Deferred.fromCoroutine(self._come_up(self._running))
-        await self._starting
-
-    async def _come_up(self, local: LocalProxy) -> None:
-        self._supervision.starting(lambda: stop_once(self._reactor))
-        self._set_signal(signal.SIGHUP, self._hung_up)
+        self.door = local = LocalProxy(settings, self.reactor, learn=self._learn)
         await local.configure()
-        self._bind("proxy", self.settings.port, local.listen)
-        if self.settings.admin_port is not None:
-            self._bind("admin", self.settings.admin_port, self._listen_for_admin)
-        self._supervision.ready(local.host, local.port, self._admin_port)
-        self._say_what_to_try()
+        self._bind("proxy", settings.port, local.open)
+        if settings.admin_port is not None:
+            self._bind("admin", settings.admin_port, self._listen_for_admin)
+        return {"proxy": local.port, "admin": self._admin_port, "url": self.url}
 
-    def _not_started(self, failure: Failure) -> None:
-        """Say why in one line, and end the process."""
-        error = failure.value
-        if self._given_up:
-            # A signal came first; what became of the start is of no interest.
-            return
-        for kind, status in _STATUSES:
-            if isinstance(error, kind):
-                exit_with(self._reactor, status, str(error))
-                return
-        log.failure("The start failed.", failure=failure)
-        exit_with(self._reactor, SOFTWARE, "the start failed; the log says why")
+    def came_up(self) -> None:
+        """Say where it is, and what to try."""
+        url = self.url
+        log.info("The proxy is {url}", url=url)
+        if self.admin_url is not None:
+            log.info("The admin port is {url}", url=self.admin_url)
+        user = "" if self.settings.local_users is None else "-U USER:PASSWORD "
+        log.info("Try: curl {user}-x {url} http://example.com/", url=url, user=user)
 
-    def stopService(self) -> Deferred[None]:
-        """Drain; called again, stop at once."""
-        if self._running is None:
-            return succeed(None)
-        if self._stopping is None:
-            super().stopService()
-            self._supervision.stopping()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._set_signal(number, self._signalled_again)
-            self._stopping = Deferred.fromCoroutine(self._stop())
-        return self._stopping
-
-    async def _stop(self) -> None:
-        if self._starting is not None:
-            self._given_up = True
-            self._starting.cancel()
-        if self._local.connections_open:
-            log.info(
-                "Draining {count} connections, up to {timeout} s; a second signal ends them now.",
-                count=self._local.connections_open,
-                timeout=self.settings.drain_timeout,
-            )
-        await self._local.stop(self.settings.drain_timeout)
-        # The admin port tells of the drain to its end.
+    async def gone_down(self) -> None:
+        """The admin port has told of the drain to its end."""
         if self._admin is not None and self._admin_site is not None:
             await maybeDeferred(self._admin.stopListening)
             self._admin_site.close()
-        self._supervision.stopped()
+            # What was closed just now is gone in the next turn.
+            await deferLater(self.reactor, 0)
 
-    def _bind(self, name: str, port: int, listen: typing.Callable[[int], None]) -> None:
-        try:
-            listen(port)
-        except CannotListenError as error:
-            if self._any_port and port:
-                log.warn(
-                    "The {name} port {port} is taken; another one is used.", name=name, port=port
-                )
-                self._bind(name, 0, listen)
-                return
-            why = error.socketError
-            raise OSError(
-                f"the {name} port {error.interface}:{error.port} cannot be bound: "
-                f"{getattr(why, 'strerror', None) or why}"
-            ) from None
-
-    def _listen_for_admin(self, port: int) -> None:
-        site = admin_site(self, self._reactor)
-        self._admin = self._reactor.listenTCP(port, site, interface=ADMIN_ADDRESS)
-        self._admin_site = site
-        where = typing.cast(IPv4Address, self._admin.getHost())
-        self._admin_port = where.port
-        self._local.also_own(ADMIN_ADDRESS, where.port)
-
-    def _say_what_to_try(self) -> None:
-        url = self.url
-        log.info("The proxy is {url}", url=url)
-        if self._admin_port is not None:
-            admin = local_url(ADMIN_ADDRESS, self._admin_port)
-            log.info("The admin port is {url}", url=admin)
-        log.info("Try: curl -x {url} http://example.com/", url=url)
-
-    def _hung_up(self, number: int, frame: types.FrameType | None) -> None:
-        self._reactor.callFromThread(self._fetch_now)
-
-    def _fetch_now(self) -> None:
-        control = None if self._running is None else self._running.control
+    def read_again(self) -> None:
+        """Fetch the configuration."""
+        control = None if self.door is None else self.door.control
         if control is None:
             log.info("SIGHUP: rules and gateway are static, so there is nothing to fetch.")
         else:
             log.info("SIGHUP: the configuration is fetched now.")
             control.poll_soon()
 
-    def _signalled_again(self, number: int, frame: types.FrameType | None) -> None:
-        self._reactor.callFromThread(self._stop_now)
+    def _bind(self, name: str, port: int, listen: typing.Callable[[int], None]) -> None:
+        try:
+            listen(port)
+        except CannotListenError as error:
+            taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
+            if not (taken and name in self._movable and port):
+                raise bind_error(name, error) from None
+            log.warn("The {name} port {port} is taken; another one is used.", name=name, port=port)
+            self._bind(name, 0, listen)
 
-    def _stop_now(self) -> None:
-        log.info("Ending {count} connections now.", count=self._local.connections_open)
-        Deferred.fromCoroutine(self._local.stop()).addErrback(
-            lambda failure: log.failure("Ending failed.", failure)
-        )
+    def _listen_for_admin(self, port: int) -> None:
+        site = admin_site(self, self.reactor)
+        self._admin = listen_stock(self.reactor, ADMIN_ADDRESS, port, site)
+        self._admin_site = site
+        self._local.own.append((ADMIN_ADDRESS, port_of(self._admin)))
+
+    @property
+    def _admin_port(self) -> int | None:
+        return None if self._admin is None else port_of(self._admin)

@@ -20,7 +20,7 @@ import collections.abc
 import types
 import typing
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, succeed
 from twisted.internet.error import CannotListenError
 from twisted.logger import (
     FilteringLogObserver,
@@ -36,6 +36,7 @@ from aluvia.client.load import SettingsError, load_settings
 from aluvia.client.local import LocalProxy
 from aluvia.client.settings import Settings
 from aluvia.errors import AluviaError, MissingUserTokenError, ProxyStartError
+from aluvia.net.waiting import wait_for
 from aluvia.telemetry.logs import THRESHOLDS
 
 
@@ -43,7 +44,7 @@ class Session(ProxyAddress):
     """
     A proxy that runs: where it is, and what else there is to know about it.
 
-    Also an asynchronous context manager, which stops it.
+    Also an asynchronous context manager: ``async with`` stops it.
     """
 
     def __init__(self, client: AluviaClient, proxy: LocalProxy, agent: LocalAgent) -> None:
@@ -61,6 +62,19 @@ class Session(ProxyAddress):
 
     async def close(self) -> None:
         """:meth:`stop`."""
+        await self.stop()
+
+    async def __aenter__(self) -> Session:
+        """It runs already."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        """Stop."""
         await self.stop()
 
 
@@ -214,13 +228,15 @@ class AluviaClient:
     async def _start(self, proxy: LocalProxy) -> None:
         try:
             await proxy.configure()
-            proxy.listen(self._settings.port)
+            if self._given_up:
+                raise CancelledError
+            proxy.open(self._settings.port)
         except CannotListenError as error:
             why = getattr(error.socketError, "strerror", None) or error.socketError
             raise ProxyStartError(
                 f"The port {error.interface}:{error.port} cannot be bound: {why}"
             ) from None
-        self._agent = LocalAgent(proxy, self._reactor, self._settings.connect_timeout)
+        self._agent = LocalAgent(proxy)
         self._session = Session(self, proxy, self._agent)
 
     async def _end(self) -> None:
@@ -230,28 +246,25 @@ class AluviaClient:
 
     async def _ended(self) -> None:
         """Wait for the last end. It goes on when whoever waits is cancelled."""
-        waiting: Deferred[None] = Deferred()
-        self._ending.chainDeferred(waiting)
-        await waiting
+        await wait_for(self._ending)
 
     async def _let_go(self) -> None:
         proxy, self._proxy = self._proxy, None
         agent, self._agent = self._agent, None
         self._session = None
         try:
-            if agent is not None:
-                await agent.close()
-        finally:
             if proxy is not None:
                 await proxy.stop()
+        finally:
+            # Last, since an answer that ends meanwhile gives its connection back to be kept.
+            if agent is not None:
+                await agent.close()
 
     async def _stop_session(self, session: Session) -> None:
         if session is self._session:
             await self.stop()
         else:
-            # It ends already, or has ended: then there is nothing to wait for.
-            async with self._lock:
-                pass
+            await self._ended()
 
     async def _patch(self, fields: dict[str, object]) -> None:
         control = None if self._proxy is None else self._proxy.control

@@ -54,7 +54,7 @@ class Settings:
     :ivar admin_port: None for no admin port.
     :ivar local_users: passwords by user name, one of which every client must give; None where no
         client needs any.
-    :ivar gateway_ca: was read once, and was good then.
+    :ivar gateway_ca: certificates (PEM) to trust, besides the system's.
     :ivar sources: where the value of a field came from (``--port``, ``ALUVIA_PORT``, ``port in
         FILE``), for fields that are not at their default; not a part of the value.
     :ivar unknown: variables that look like options and are none, each with the one it may mean.
@@ -84,7 +84,7 @@ class Settings:
     max_connections: int = 4096
     allow_link_local: bool = False
     local_users: typing.Mapping[str, str] | None = attrs.field(default=None, repr=False)
-    gateway_ca: Path | None = None
+    gateway_ca: bytes | None = attrs.field(default=None, repr=False)
     log_level: str = "info"
     log_format: str = "text"
     sources: typing.Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
@@ -126,6 +126,8 @@ class Settings:
                 value = HIDDEN
             elif option.field == "local_users" and value is not None:
                 value = f"({len(value)} users)"
+            elif option.field == "gateway_ca" and value is not None:
+                value = f"({value.count(b'-----BEGIN CERTIFICATE-----')} certificates)"
             elif option.field == "admin_port" and value is None:
                 value = "none"
             elif option.field in FOLLOWING and self.token is None:

@@ -8,6 +8,7 @@ was typed, 78 for a file. (``twistd`` itself knows only 1 for both, and prints i
 from __future__ import annotations
 
 import os
+import secrets
 import typing
 
 from twisted.application.service import IService
@@ -37,11 +38,23 @@ Options:
 """
 
 
-#: Options, and variables, that say what a demo says itself.
+#: What a demo says itself, or must leave alone because it is the real one's.
 _NOT_IN_A_DEMO = frozenset(
-    ["token", "token-file", "gateway-url", "rule", "api-base-url", "connection"]
+    [
+        "config",
+        "token",
+        "token-file",
+        "gateway-url",
+        "rule",
+        "api-base-url",
+        "connection",
+        "gateway-protocol",
+        "gateway-host",
+        "gateway-port",
+        "state-file",
+        "local-auth-file",
+    ]
 )
-_NOT_OF_A_DEMO = {option.variable for option in OPTIONS if option.name in _NOT_IN_A_DEMO}
 
 
 class Options(TableOptions):
@@ -73,11 +86,12 @@ class Options(TableOptions):
             given["rule"] = self._rules
         environ: typing.Mapping[str, str] = os.environ
         if given.pop("demo", None):
-            # It has an account of its own; what is set for the real one is left alone.
-            if not _NOT_IN_A_DEMO.isdisjoint(given):
-                raise SettingsError("--demo has a token, a gateway and rules of its own", USAGE)
-            given["token"] = "demo"
-            environ = {k: v for k, v in environ.items() if k not in _NOT_OF_A_DEMO}
+            # What is set for the real one is left alone, and so is what the real one keeps.
+            for name in sorted(_NOT_IN_A_DEMO.intersection(given)):
+                raise SettingsError(f"--{name}: --demo has all of its own", USAGE)
+            # Never used; and a word that no log needs, which would be kept out of it.
+            given["token"] = secrets.token_urlsafe()
+            environ = {}
         self.settings = load_settings(given, environ)
 
     def report(self) -> str:

@@ -16,6 +16,7 @@ why it may stand in a line that is printed.
 from __future__ import annotations
 
 import contextlib
+import json
 import pathlib
 import shutil
 import signal
@@ -26,7 +27,6 @@ import typing
 import attrs
 from sqlalchemy import Connection
 from twisted.application.service import Service
-from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
@@ -37,6 +37,7 @@ from aluvia.client.settings import Settings
 from aluvia.demo.site import DemoSite, Line
 from aluvia.gateway.service import GatewayService
 from aluvia.gateway.settings import Settings as GatewaySettings
+from aluvia.net.door import port_of
 from aluvia.process.supervise import CANNOT_CREATE, SOFTWARE, exit_with
 from aluvia.store import accounts
 from aluvia.store.engine import Store
@@ -58,7 +59,8 @@ class DemoService(Service):
     """
     All of it.
 
-    :param settings: the client's; its ports are taken where they are free.
+    :param settings: the client's. A port that nobody asked for gives way to any free one where it
+        is taken.
     :param learn: called with each user name and password before it is used.
     :param out: where the lines go that are to be typed.
     """
@@ -115,14 +117,22 @@ class DemoService(Service):
             gateway_protocol="http",
             api_base_url=f"http://{ADDRESS}:{ports['api']}/v1",
             gateway_host=ADDRESS,
-            gateway_port=ports["proxy"],
+            gateway_port=typing.cast(int, ports["proxy"]),
         )
-        self._client = ClientService(
-            settings, self._reactor, self._environ, self._set_signal, self._learn, any_port=True
+        self._client = client = ClientService(
+            settings,
+            self._reactor,
+            self._environ,
+            self._set_signal,
+            self._learn,
+            movable={
+                name
+                for name, field in (("proxy", "port"), ("admin", "admin_port"))
+                if field not in self._settings.sources
+            },
         )
-        await self._client.begin()
-        site = typing.cast(IPv4Address, self._site.getHost()).port
-        self._say(self._client.url, site, ports["api"], credentials.token)
+        await client.begin()
+        self._say(client, port_of(self._site), self._gateway.api_url, credentials.token)
 
     async def _account(self, path: pathlib.Path) -> accounts.Credentials:
         store = Store(path, self._reactor.callFromThread)
@@ -138,21 +148,25 @@ class DemoService(Service):
         accounts.change(connection, accounts.find(connection, ACCOUNT), now, {"rules": RULES})
         return credentials
 
-    def _say(self, url: str, site: int, api: int, token: str) -> None:
+    def _say(self, client: ClientService, site: int, api_url: str, token: str) -> None:
         # Not by the log, which would hide the token.
         out = self._out or sys.__stdout__ or sys.stdout
+        url = client.url
         direct, proxied = (f"http://{name}.localhost:{site}/" for name in ("direct", "proxied"))
+        fields = json.dumps({"rules": ["direct.localhost"]})
         patch = (
             f"curl -s -X PATCH -H 'Authorization: Bearer {token}' "
-            f"""-H 'Content-Type: application/json' -d '{{"rules": ["direct.localhost"]}}' http://{ADDRESS}:{api}/v1/user"""
+            f"-H 'Content-Type: application/json' -d '{fields}' {api_url}/user"
         )
-        lines = (
+        lines = [
             "One of these goes direct, the other through the gateway:",
             f"curl -x {url} {direct}",
             f"curl -x {url} {proxied}",
             "This turns the rules around, while everything runs:",
             f"{patch} > /dev/null && sleep 1 && curl -x {url} {direct}",
-        )
+        ]
+        if client.admin_url is not None:
+            lines.append(f"What it does can be seen at {client.admin_url}/")
         # Where nobody reads it, the demo runs all the same.
         with contextlib.suppress(OSError, ValueError):
             out.write("\n".join(["", *lines, "", ""]))

@@ -17,6 +17,7 @@ Who is admitted, and which way a request goes, is decided once per request by th
 
 from __future__ import annotations
 
+import secrets
 import typing
 
 from twisted.logger import Logger
@@ -28,13 +29,13 @@ from aluvia.forwarding.forward import Forward
 from aluvia.forwarding.policy import AuthenticationRequired, Policy
 from aluvia.forwarding.tunnel import Tunnel
 from aluvia.forwarding.upstream import Upstreams
-from aluvia.net.accept import Sweep
+from aluvia.net.dial import Dialers
+from aluvia.net.door import Door
 from aluvia.net.errors import DialError
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.head import RequestHead
-from aluvia.wire.limits import Limits
 from aluvia.wire.target import parse_absolute_target, parse_connect_target
 
 log = Logger()
@@ -45,38 +46,37 @@ INTERNAL_ERROR = DialError("proxy_internal_error", 500, "The proxy failed; its l
 
 class ForwardProxy:
     """
-    The application behind a listener.
+    The application behind the ports of a door.
 
+    :param dialers: its ways out.
     :param policy: what is this door's own.
-    :param clock: seconds, monotonic; for latencies.
-    :param id_prefix: what tells this process's request ids from another's.
+    :param idle_timeout: of a tunnel, and of a connection between two requests; seconds.
     :param log_requests: whether each flow leaves a line at debug level.
+    :param id_prefix: what tells this process's request ids from another's; by default at random.
     :ivar live: the flows that are under way.
     """
 
     def __init__(
         self,
-        *,
+        door: Door,
+        dialers: Dialers,
         policy: Policy,
-        upstreams: Upstreams,
         counters: Counters,
-        sweep: Sweep,
-        clock: typing.Callable[[], float],
-        limits: Limits,
+        *,
         idle_timeout: float,
-        id_prefix: str,
         log_requests: bool,
+        id_prefix: str | None = None,
     ) -> None:
         self.policy = policy
-        self.upstreams = upstreams
+        self.upstreams = Upstreams(door, dialers)
         self.counters = counters
-        self.sweep = sweep
-        self.clock = clock
-        self.limits = limits
+        self.sweep = door.sweep
+        self.clock = door.reactor.seconds
+        self.limits = door.limits
         self.idle_timeout = idle_timeout
         self.log_requests = log_requests
         self.live: set[Flow] = set()
-        self._id_prefix = id_prefix
+        self._id_prefix = secrets.token_hex(4) if id_prefix is None else id_prefix
         self._requests_named = 0
 
     # What a connection tells.

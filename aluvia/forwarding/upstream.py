@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import typing
 
-from twisted.internet.interfaces import IProtocol, IReactorTime
+from twisted.internet.interfaces import IProtocol
 
 from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialers, Dialing
+from aluvia.net.door import Door
 from aluvia.net.http_client import ClientConnection
-from aluvia.net.idle import IdleConnections
-from aluvia.net.parent import ParentProxy, ParentProxyDialer
+from aluvia.net.parent import ParentProxy
 from aluvia.net.resolve import Failed
-from aluvia.wire.limits import Limits
 
 #: Carries a request's id to the gateway, and ends there.
 REQUEST_ID = b"X-Aluvia-Request-ID"
@@ -22,24 +21,17 @@ class Upstreams:
     """
     Connections to origins and to the gateway.
 
+    :param door: whose they are, and who keeps the idle ones.
     :param dialers: ``tcp`` for origins and gateways in the clear, ``tls`` for gateways over TLS.
-    :param parent: asks a gateway for a tunnel.
     """
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        dialers: Dialers,
-        parent: ParentProxyDialer,
-        idle: IdleConnections[ClientConnection],
-        limits: Limits,
-    ) -> None:
-        self._clock = clock
+    def __init__(self, door: Door, dialers: Dialers) -> None:
+        self._clock = door.reactor
         self._tcp = dialers["tcp"]
         self._tls = dialers["tls"]
-        self._parent = parent
-        self._idle = idle
-        self._limits = limits
+        self._parent = door.parent_proxies(dialers)
+        self._idle = door.idle
+        self._limits = door.limits
 
     def take_idle(self, route: Route, host: str, port: int) -> ClientConnection | None:
         """A connection that was used before and still stands, or None."""

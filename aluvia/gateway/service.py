@@ -2,32 +2,22 @@
 The gateway's process: its store, its accounts, its proxy, its control plane, and what a supervisor
 sees of them.
 
-.. code-block:: text
-
-    state     startService, stopService and signals
-    --------  ------------------------------------------------------------------------------
-    STARTING  the store is opened and read, then ports are bound. A store that is not ours ends
-              the process with status 78, a port that is taken with 73; a signal ends it as it
-              ends a running one
-    RUNNING   SIGHUP: the certificate is read again, and the store looked at now
-    DRAINING  after SIGTERM or SIGINT: no new connections, live ones up to drain_timeout;
-              a second signal means now
-    STOPPED   no listener, timer, thread, connection or descriptor is left
+The table of its states is :mod:`aluvia.process.door_service`'s. To start is to open and read the
+store, then to bind the ports: a store that is not ours, or a certificate that is no good, ends the
+process with status 78, a port that is taken with 73. SIGHUP reads the certificate again, and looks
+at the store now.
 """
 
 from __future__ import annotations
 
 import signal
-import types
 import typing
 
-from twisted.application.service import Service
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from aluvia.api.site import BoundedSite
 from aluvia.api.watch import Watch
@@ -40,15 +30,10 @@ from aluvia.gateway.load import advice
 from aluvia.gateway.settings import Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
+from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.sources import CONFIG
-from aluvia.process.supervise import (
-    CANNOT_CREATE,
-    SOFTWARE,
-    Supervision,
-    exit_with,
-    local_url,
-    stop_once,
-)
+from aluvia.process.supervise import CANNOT_CREATE, local_url
 from aluvia.store.engine import Store
 from aluvia.store.errors import StoreError
 
@@ -56,11 +41,8 @@ __all__ = ["GatewayService"]
 
 log = Logger()
 
-#: What the process exits with when a start fails.
-_STATUSES = ((StoreError, CONFIG), (ValueError, CONFIG), (OSError, CANNOT_CREATE))
 
-
-class GatewayService(Service):
+class GatewayService(DoorService):
     """
     ``twistd -n aluvia-gateway``; and what its API shows of it
     (:class:`~aluvia.gateway.observed.Observed`).
@@ -71,54 +53,49 @@ class GatewayService(Service):
     """
 
     name = "aluvia-gateway"
+    statuses = ((StoreError, CONFIG), (ValueError, CONFIG), (OSError, CANNOT_CREATE))
+
+    door: Egress | None
 
     def __init__(
         self,
         settings: Settings,
         reactor: typing.Any,
         environ: typing.MutableMapping[str, str],
-        set_signal: typing.Callable[[int, typing.Any], object] = signal.signal,
+        set_signal: SetSignal = signal.signal,
         connect: Connect = ClientWire.connect,
     ) -> None:
+        super().__init__(reactor, environ, settings.port_file, settings.drain_timeout, set_signal)
         self.settings = settings
-        self.started_at = reactor.seconds()
-        self._reactor = reactor
-        self._set_signal = set_signal
-        self._supervision = Supervision(environ, reactor, settings.port_file)
         self._store = Store(settings.db, reactor.callFromThread)
         self._watch = Watch(reactor)
         self._accounts = Accounts(self._store, reactor, self._account_changed)
         self._certificate: Certificate | None = None
-        self._egress: Egress | None = None
+        self._connect = connect
         self._api_site: BoundedSite | None = None
         self._api: IListeningPort | None = None
-        self._api_port = 0
-        self._connect = connect
-        self._starting: Deferred[None] | None = None
-        self._given_up = False
-        self._stopping: Deferred[None] | None = None
 
     # What the API sees.
 
     @property
     def counters(self) -> Counters:
         """The numbers since the start."""
-        return self._running.counters
+        return self._egress.counters
 
     @property
     def connections_open(self) -> int:
         """Clients' connections that are open now, tunnels among them."""
-        return 0 if self._egress is None else self._egress.connections_open
+        return self._egress.connections_open
 
     @property
     def accepting(self) -> bool:
         """Whether new clients are taken: not at a cap, and not draining."""
-        return self._running.accepting
+        return self._egress.accepting
 
     @property
     def draining(self) -> bool:
         """Whether it has stopped accepting."""
-        return self._running.draining
+        return self._egress.draining
 
     @property
     def account_count(self) -> int:
@@ -136,140 +113,84 @@ class GatewayService(Service):
         return self._accounts.problem
 
     @property
-    def _running(self) -> Egress:
-        assert self._egress is not None  # the API listens only while there is one
-        return self._egress
+    def _egress(self) -> Egress:
+        assert self.door is not None  # the API listens only since there is one
+        return self.door
 
     # The life of the process.
 
-    def startService(self) -> None:
-        """Start, as soon as the reactor runs: before that a signal ends the process as it is."""
-        super().startService()
-        self._reactor.callWhenRunning(self._start)
-
-    def _start(self) -> None:
-        Deferred.fromCoroutine(self.begin()).addErrback(self._not_started)
-
-    async def begin(self) -> dict[str, int]:
+    async def come_up(self) -> dict[str, object]:
         """
-        Open, read, bind, and say that we are ready.
+        Open, read, and bind.
 
-        :return: the ports, by name: ``proxy``, ``api``, and ``proxy_tls`` where there is one.
         :raises StoreError: the store cannot be opened, or is not ours.
         :raises ValueError: the certificate is no good.
-        :raises OSError: a port, or the port file.
+        :raises OSError: a port.
         """
-        for line in advice(self.settings):
-            log.warn("{line}", line=line)
-        self._starting = Deferred.fromCoroutine(self._come_up())
-        await self._starting
-        ports = {name: self._running.place(name)[1] for name in self._running.ports}
-        return {**ports, "api": self._api_port}
-
-    async def _come_up(self) -> None:
         settings = self.settings
-        self._supervision.starting(lambda: stop_once(self._reactor))
-        self._set_signal(signal.SIGHUP, self._hung_up)
+        for line in advice(settings):
+            log.warn("{line}", line=line)
         if settings.cert is not None and settings.key is not None:
             self._certificate = Certificate(settings.cert, settings.key)
         await self._store.open()
         await self._accounts.start()
-        self._egress = Egress(
-            settings, self._accounts, self._reactor, self._certificate, connect=self._connect
+        self.door = egress = Egress(
+            settings, self._accounts, self.reactor, self._certificate, connect=self._connect
         )
+        name = "proxy"
         try:
-            self._egress.listen()
-            api = self._listen_for_api()
+            egress.open()
+            name = "API"
+            self._listen_for_api()
         except CannotListenError as error:
-            why = error.socketError
-            raise OSError(
-                f"{error.interface}:{error.port} cannot be bound: "
-                f"{getattr(why, 'strerror', None) or why}"
-            ) from None
-        self._say_where(api)
+            raise bind_error(name, error) from None
+        return {
+            **{name: egress.place(name)[1] for name in egress.ports},
+            "api": self._api_port,
+            "url": local_url(*egress.place("proxy")),
+            "api_url": self.api_url,
+        }
 
-    def _listen_for_api(self) -> tuple[str, int]:
-        address, port = self.settings.api
-        self._api_site = ControlAPI(self._accounts, self._watch, self, self._reactor).site()
-        self._api = self._reactor.listenTCP(port, self._api_site, interface=address)
-        where = typing.cast(IPv4Address | IPv6Address, self._api.getHost())
-        self._running.also_own(where.host, where.port)
-        self._api_port = where.port
-        return where.host, where.port
-
-    def _account_changed(self, name: str) -> None:
-        self._watch.changed(name)
-        if self._egress is not None and self._accounts.named(name) is None:
-            self._egress.expel(name)
-
-    def _say_where(self, api: tuple[str, int]) -> None:
-        places = {name: self._running.place(name) for name in self._running.ports}
-        url, api_url = local_url(*places["proxy"]), f"{local_url(*api)}/v1"
-        ports = {name: port for name, (_, port) in places.items()}
-        self._supervision.ready_at({**ports, "api": api[1], "url": url, "api_url": api_url})
-        log.info("The proxy is {url}", url=url)
-        if "proxy_tls" in places:
-            tls_url = local_url(*places["proxy_tls"]).replace("http:", "https:", 1)
-            log.info("Inside TLS it is {url}", url=tls_url)
-        log.info("The control plane is {url}", url=api_url)
+    def came_up(self) -> None:
+        """Say where it is."""
+        egress = self._egress
+        log.info("The proxy is {url}", url=local_url(*egress.place("proxy")))
+        if "proxy_tls" in egress.ports:
+            url = local_url(*egress.place("proxy_tls")).replace("http:", "https:", 1)
+            log.info("Inside TLS it is {url}", url=url)
+        log.info("The control plane is {url}", url=self.api_url)
         if not len(self._accounts):
             log.info(
                 "There is no account yet. Try: aluvia account add NAME --db {path}",
                 path=str(self.settings.db),
             )
 
-    def _not_started(self, failure: Failure) -> None:
-        """Say why in one line, and end the process."""
-        error = failure.value
-        if self._given_up:
-            # A signal came first; what became of the start is of no interest.
-            return
-        for kind, status in _STATUSES:
-            if isinstance(error, kind):
-                exit_with(self._reactor, status, str(error))
-                return
-        log.failure("The start failed.", failure=failure)
-        exit_with(self._reactor, SOFTWARE, "the start failed; the log says why")
+    @property
+    def api_url(self) -> str:
+        """The control plane's base URL."""
+        return f"{local_url(self.settings.api[0], self._api_port)}/v1"
 
-    def stopService(self) -> Deferred[None]:
-        """Drain; called again, stop at once."""
-        if self._starting is None:
-            return succeed(None)
-        if self._stopping is None:
-            super().stopService()
-            self._supervision.stopping()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._set_signal(number, self._signalled_again)
-            self._stopping = Deferred.fromCoroutine(self._stop())
-        return self._stopping
+    @property
+    def _api_port(self) -> int:
+        assert self._api is not None  # since the start
+        return port_of(self._api)
 
-    async def _stop(self) -> None:
-        if self._starting is not None:
-            self._given_up = True
-            self._starting.cancel()
-        if self.connections_open:
-            log.info(
-                "Draining {count} connections, up to {timeout} s; a second signal ends them now.",
-                count=self.connections_open,
-                timeout=self.settings.drain_timeout,
-            )
-        # Monitors are answered now, and whoever asks again finds the API until the drain is over.
+    def going_down(self) -> None:
+        """Monitors are answered now; whoever asks again finds the API until the drain is over."""
         self._watch.end()
-        if self._egress is not None:
-            await self._egress.stop(self.settings.drain_timeout)
+
+    async def gone_down(self) -> None:
+        """End the API, and the store behind it."""
         if self._api is not None and self._api_site is not None:
             await maybeDeferred(self._api.stopListening)
             self._api_site.close()
+            # What was closed just now is gone in the next turn.
+            await deferLater(self.reactor, 0)
         await self._accounts.stop()
         await self._store.close()
-        self._supervision.stopped()
 
-    # Signals.
-
-    def _hung_up(self, number: int, frame: types.FrameType | None) -> None:
-        self._reactor.callFromThread(self._read_again)
-
-    def _read_again(self) -> None:
+    def read_again(self) -> None:
+        """Read the certificate, and look at the store."""
         if self._certificate is not None:
             try:
                 self._certificate.read_again()
@@ -281,13 +202,13 @@ class GatewayService(Service):
         looked = Deferred.fromCoroutine(self._accounts.look_now())
         looked.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
-    def _signalled_again(self, number: int, frame: types.FrameType | None) -> None:
-        self._reactor.callFromThread(self._stop_now)
+    def _account_changed(self, name: str) -> None:
+        self._watch.changed(name)
+        if self.door is not None and self._accounts.named(name) is None:
+            self.door.expel(name)
 
-    def _stop_now(self) -> None:
-        if self._egress is None:
-            return
-        log.info("Ending {count} connections now.", count=self.connections_open)
-        Deferred.fromCoroutine(self._egress.stop()).addErrback(
-            lambda failure: log.failure("Ending failed.", failure)
-        )
+    def _listen_for_api(self) -> None:
+        address, port = self.settings.api
+        self._api_site = ControlAPI(self._accounts, self._watch, self, self.reactor).site()
+        self._api = listen_stock(self.reactor, address, port, self._api_site)
+        self._egress.own.append((address, self._api_port))

@@ -39,7 +39,7 @@ from aluvia.wire.headers import Field
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 from aluvia.wire.target import Authority, parse_authority
 
-__all__ = ["ParentProxy", "ParentProxyDialer"]
+__all__ = ["ParentProxy", "ParentProxyDialer", "Through"]
 
 _DEFAULT_PORTS = {"http": 8080, "https": 8443}
 
@@ -179,6 +179,18 @@ class ParentProxyDialer:
         dialer = self._dialers["tls" if parent.tls else "tcp"]
         asking.begin(dialer, parent.host, parent.port, asking)
         return asking
+
+
+@attrs.frozen
+class Through:
+    """A :class:`~aluvia.net.dial.Dialer` that goes through one parent proxy."""
+
+    dialer: ParentProxyDialer
+    parent: ParentProxy
+
+    def dial(self, host: str, port: int, protocol: IProtocol, failed: Failed) -> Dialing:
+        """See :class:`aluvia.net.dial.Dialer`."""
+        return self.dialer.dial(self.parent, host, port, protocol, failed)
 
 
 @implementer(IProtocol)

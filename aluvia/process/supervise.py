@@ -135,22 +135,12 @@ class Supervision:
         if self._descriptor:
             self._lifeline = adopt(self._reactor, self._descriptor, parent_gone)
 
-    def ready(self, listen: str, port: int, admin_port: int | None) -> None:
+    def ready(self, where: typing.Mapping[str, object]) -> None:
         """
-        The proxy can be used.
-
-        :param listen: the address that it listens on.
-        :param admin_port: None if there is none.
-        :raises OSError: if the port file cannot be written; nobody has been told anything then.
-        """
-        url = local_url(listen, port)
-        self.ready_at({"proxy": port, "admin": admin_port, "url": url})
-
-    def ready_at(self, where: typing.Mapping[str, object]) -> None:
-        """
-        As :meth:`ready`, for a door with other ports.
+        The door can be used.
 
         :param where: what the port file has, besides the process's number.
+        :raises OSError: if the port file cannot be written; nobody has been told anything then.
         """
         content = {**where, "pid": os.getpid()}
         if self._port_file is not None:

@@ -31,7 +31,7 @@ class LocalCase(TestCase):
         """A proxy that listens, with settings of its own."""
         settings = Settings(**{"port": 0} | options)
         self.proxy = LocalProxy(settings, reactor)
-        self.proxy.listen(settings.port)
+        self.proxy.open(settings.port)
         self.addCleanup(self.proxy.stop)
         return self.proxy
 

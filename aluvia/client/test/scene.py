@@ -16,14 +16,11 @@ from aluvia.client.policy import ClientPolicy
 from aluvia.client.routing import Router
 from aluvia.forwarding.counters import Counters
 from aluvia.forwarding.proxy import ForwardProxy
-from aluvia.forwarding.upstream import Upstreams
-from aluvia.net.accept import Sweep
 from aluvia.net.dial import Dialers
+from aluvia.net.door import Door
 from aluvia.net.errors import DialError
-from aluvia.net.http_client import ClientConnection
 from aluvia.net.http_server import ServerConnection
-from aluvia.net.idle import IdleConnections
-from aluvia.net.parent import ParentProxy, ParentProxyDialer
+from aluvia.net.parent import ParentProxy
 from aluvia.rules import RuleSet
 from aluvia.wire.limits import Limits
 
@@ -156,30 +153,26 @@ class Scene:
         users: typing.Mapping[str, str] | None = None,
         limits: Limits | None = None,
     ) -> None:
-        limits = limits or Limits()
-        self.limits = limits
+        self.limits = limits or Limits()
         self.clock = Clock()
-        self.sweep = Sweep(self.clock)
+        self.door = Door(self.clock, max_connections=100, connect_timeout=10.0, limits=self.limits)
+        self.sweep, self.idle = self.door.sweep, self.door.idle
         self.tcp = FakeDialer()
         self.tls = FakeDialer()
         dialers = Dialers()
         dialers.add("tcp", self.tcp)
         dialers.add("tls", self.tls)
-        parent = ParentProxyDialer(self.clock, dialers, self.sweep, limits=limits)
-        self.idle = IdleConnections[ClientConnection](self.clock, self.sweep, limits=limits)
         self.counters = Counters()
         self.router = Router(Snapshot(gateway=gateway, rules=RuleSet.compile(rules)))
         self.policy = ClientPolicy(self.router, self.counters, users)
         self.proxy = ForwardProxy(
-            policy=self.policy,
-            upstreams=Upstreams(self.clock, dialers, parent, self.idle, limits),
-            counters=self.counters,
-            sweep=self.sweep,
-            clock=self.clock.seconds,
-            limits=limits,
+            self.door,
+            dialers,
+            self.policy,
+            self.counters,
             idle_timeout=600.0,
-            id_prefix="test",
             log_requests=True,
+            id_prefix="test",
         )
 
     def client(self) -> MemoryTransport:
@@ -192,6 +185,7 @@ class Scene:
     def close(self) -> None:
         """Leave no timer."""
         self.idle.close_all()
+        self.door.resolver.stop()
         self.sweep.stop()
         leftover = self.clock.getDelayedCalls()
         assert not leftover, leftover

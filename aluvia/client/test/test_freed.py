@@ -8,7 +8,6 @@ import gc
 import socket
 import ssl
 import typing
-from pathlib import Path
 
 import trustme
 
@@ -39,16 +38,15 @@ class FreedCase(LocalCase):
 
     def start_with_gateway(self, *, tls: bool = False, certified: str = "localhost") -> None:
         """Start with a gateway for proxied names, and with its certificate's authority."""
-        context = authority = None
+        context = authorities = None
         if tls:
             signs = trustme.CA()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             signs.issue_cert(certified).configure_cert(context)
-            authority = Path(self.mktemp()).absolute()
-            signs.cert_pem.write_to_path(authority)
+            authorities = signs.cert_pem.bytes()
         gateway = self.peer(FakeGateway(reactor, context=context))
         parent = ParentProxy("localhost", gateway.port, "user", "pass", tls=tls)
-        self.start(gateway=parent, rules=RULES, gateway_ca=authority)
+        self.start(gateway=parent, rules=RULES, gateway_ca=authorities)
 
     def start_looking_up(self) -> None:
         """Start with a name that is looked up each time."""

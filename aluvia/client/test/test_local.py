@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import threading
 
-from twisted.internet.defer import Deferred
-
 from aluvia.client.local import LocalProxy
 from aluvia.client.test.local_case import LocalCase, reactor
 from aluvia.net.parent import ParentProxy
@@ -120,7 +118,7 @@ class StopTests(LocalCase):
         for request in self.asks:
             await self.ask(request)
         await self.when(lambda: len(proxy.live()) == 7)
-        self.assertGreater(len(proxy._idle), 0)
+        self.assertGreater(len(proxy.idle), 0)
         await proxy.stop()
         self.assert_nothing_left(before)
 
@@ -131,7 +129,7 @@ class StopTests(LocalCase):
         await self.get(await self.connect(), f"localhost:{self.origin.port}")
         client = await self.connect()
         await self.open_tunnel(client, f"localhost:{self.echo.port}")
-        stopped = Deferred.fromCoroutine(proxy.stop(60.0))
+        stopped = proxy.stop(60.0)
         await self.turns(2)
         self.assertFalse(stopped.called)
         client.close()
@@ -145,7 +143,7 @@ class StopTests(LocalCase):
         await self.get(await self.connect(), f"localhost:{self.origin.port}")
         client = await self.connect()
         await self.open_tunnel(client, f"localhost:{self.echo.port}")
-        first = Deferred.fromCoroutine(proxy.stop(60.0))
+        first = proxy.stop(60.0)
         await proxy.stop()
         self.assert_nothing_left(before)
         await first

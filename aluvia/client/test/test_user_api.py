@@ -15,6 +15,7 @@ from aluvia.client.local import LocalProxy
 from aluvia.client.settings import Settings
 from aluvia.client.user_api import BODY_BYTES, NO_JSON, Answer, UserAPI
 from aluvia.errors import ApiError
+from aluvia.net.guard import Guard
 from aluvia.testing.control_plane import FakeControlPlane
 from aluvia.testing.faults import Close, Drip, FaultPeer, Flood, Read, Reset, Send, Stall
 from aluvia.testing.lies import LIES
@@ -58,8 +59,9 @@ class UserAPICase(TestCase):
         settings = Settings(token=TOKEN, port=0)
         local = LocalProxy(settings, reactor)
         self.addCleanup(local.stop)
-        dialers, _ = local._dialers()
-        api = UserAPI(clock, dialers, base_url or self.plane.base_url, TOKEN, **options)
+        api = UserAPI(
+            clock, local.dialers(Guard(list)), base_url or self.plane.base_url, TOKEN, **options
+        )
         self.addCleanup(api.close)
         return api
 

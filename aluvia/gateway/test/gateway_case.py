@@ -101,7 +101,7 @@ class GatewayCase(StoreCase):
             connect=connect_to_loopback,
         )
         self.addCleanup(self.egress.stop)
-        self.egress.listen()
+        self.egress.open()
         return self.egress
 
     def peer(self, peer: Peer) -> Peer:

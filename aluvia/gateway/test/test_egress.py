@@ -349,7 +349,7 @@ class TargetTests(EgressCase):
     async def test_own_listeners(self) -> None:
         """Where private addresses are open, our own ports are not."""
         await self.started()
-        self.egress.also_own("127.0.0.1", 8900)
+        self.egress.own.append(("127.0.0.1", 8900))
         for port in (self.egress.place("proxy")[1], 8900):
             self.assert_refused(
                 await self.ask(f"CONNECT a.localhost:{port}", self.credentials()),

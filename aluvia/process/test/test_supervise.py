@@ -134,8 +134,8 @@ class SupervisionTests(TestCase):
         supervision.starting(lambda: gone.append(None))
         self.assertEqual([], supervisor.heard())
         self.assertFalse(path.exists())
-        supervision.ready("0.0.0.0", 5, None)
-        told = {"proxy": 5, "admin": None, "url": "http://127.0.0.1:5", "pid": os.getpid()}
+        supervision.ready({"proxy": 5, "admin": None})
+        told = {"proxy": 5, "admin": None, "pid": os.getpid()}
         self.assertEqual(told, json.loads(path.read_text()))
         self.assertEqual(["READY=1", "WATCHDOG=1"], supervisor.heard())
         await turn()
@@ -155,7 +155,7 @@ class SupervisionTests(TestCase):
         clock = Clock()
         supervision = Supervision({}, clock)
         supervision.starting(lambda: None)
-        supervision.ready("127.0.0.1", 1, 2)
+        supervision.ready({"proxy": 1})
         supervision.stopping()
         supervision.stopped()
         self.assertEqual([], clock.getDelayedCalls())
@@ -167,7 +167,7 @@ class SupervisionTests(TestCase):
         self.addCleanup(supervisor.socket.close)
         supervision = Supervision({"NOTIFY_SOCKET": address}, Clock(), Path("/nonexistent/x"))
         supervision.starting(lambda: None)
-        self.assertRaises(OSError, supervision.ready, "127.0.0.1", 1, 2)
+        self.assertRaises(OSError, supervision.ready, {"proxy": 1})
         self.assertEqual([], supervisor.heard())
 
     def test_urls(self) -> None:
