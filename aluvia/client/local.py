@@ -139,6 +139,10 @@ class LocalProxy(Door):
         if self.control is not None:
             await self.control.stop()
 
+    def drained(self) -> None:
+        """Every client is gone; what an upstream has yet to take goes with them."""
+        self.application.end()
+
     def _control(
         self, dialers: Dialers, learn: typing.Callable[[str, str], None], log: Logger
     ) -> ControlPlane:

@@ -17,10 +17,11 @@ from aluvia.forwarding.counters import Counters
 from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.policy import AuthenticationRequired
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.upstream import OURS, REQUEST_ID
 from aluvia.net.errors import DialError
 from aluvia.telemetry.ledger import Ledger
 from aluvia.wire.head import RequestHead
-from aluvia.wire.headers import Field
+from aluvia.wire.headers import FORWARDING, Field, FieldNames
 
 log = Logger()
 
@@ -31,21 +32,7 @@ UNCONFIGURED = DialError(
     "There is no configuration yet: the control plane has not answered.",
 )
 
-#: What would tell an origin of a proxy on the way, whoever wrote it.
-SEEN = frozenset(
-    [
-        b"via",
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-forwarded-port",
-        b"x-forwarded-server",
-        b"x-forwarded-by",
-        b"x-real-ip",
-        b"x-aluvia-request-id",
-    ]
-)
+_REQUEST_ID = FieldNames(frozenset([REQUEST_ID.lower()]))
 
 
 class ClientPolicy:
@@ -67,9 +54,12 @@ class ClientPolicy:
         "This is aluvia, a forward proxy, not a web site. Give this address to your program as "
         "its\nHTTP proxy, for example: curl -x http://127.0.0.1:PORT http://example.com/\n"
     )
-    gone = SEEN
-    # What a gateway says of a request is for whoever asked.
-    own: frozenset[bytes] = frozenset()
+    # What would tell an origin of a proxy on the way, whoever wrote it, and what is for a gateway.
+    gone: typing.Container[bytes] = FORWARDING | OURS
+    gone_through: typing.Container[bytes] = FORWARDING | _REQUEST_ID
+    # What a gateway says of a request is for whoever asked, and an origin may be a proxy.
+    own: typing.Container[bytes] = ()
+    own_407 = False
 
     def __init__(
         self,
@@ -89,7 +79,11 @@ class ClientPolicy:
         self._refuse_unconfigured = refuse_unconfigured
         self._fail_open_logged = False
 
-    def admit(self, head: RequestHead) -> None:
+    def request_id(self, head: RequestHead) -> str:
+        """It has no name but ours."""
+        return ""
+
+    def admit(self, head: RequestHead, request_id: str) -> None:
         """Ask for a local user's credentials, where there are local users."""
         if self._accepted is not None and not self._authenticated(head, self._accepted):
             raise AuthenticationRequired("this proxy wants a user name and a password.")

@@ -14,6 +14,7 @@ import abc
 import typing
 
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.forwarding.route import Route
@@ -25,6 +26,8 @@ from aluvia.wire.errors import ProtocolViolation
 if typing.TYPE_CHECKING:
     from aluvia.forwarding.proxy import ForwardProxy
 
+log = Logger()
+
 PROXY_AUTHENTICATION_REQUIRED = 407
 
 
@@ -34,6 +37,7 @@ class Flow(abc.ABC):
 
     :ivar client: the client's connection, until it becomes a relay.
 
+    :ivar request_id: what the client calls its request, or we do; empty while nobody wants to know.
     :ivar host: the canonical host that it is for; ``port`` its port.
     :ivar method: the request's.
     :ivar started: seconds, coarse.
@@ -56,6 +60,7 @@ class Flow(abc.ABC):
         "released",
         "renewed",
         "renewing",
+        "request_id",
         "route",
         "started",
     )
@@ -65,6 +70,7 @@ class Flow(abc.ABC):
         proxy: ForwardProxy,
         client: ServerConnection,
         route: Route,
+        request_id: str,
         method: bytes,
         host: str,
         port: int,
@@ -72,6 +78,7 @@ class Flow(abc.ABC):
         self.proxy = proxy
         self.client = client
         self.route = route
+        self.request_id = request_id
         self.method = method
         self.host = host
         self.port = port
@@ -133,8 +140,14 @@ class Flow(abc.ABC):
             return False
         self.renewing = renewing
         renewing.addCallback(self._ask_again, refusal)
-        renewing.addErrback(lambda failure: failure.trap(CancelledError) and None)
+        renewing.addErrback(self._not_renewed, refusal)
         return True
+
+    def renew_for_others(self) -> None:
+        """Look for them although this request cannot be asked again: those behind it can."""
+        renewing = self.proxy.policy.renew(self.route, self.host)
+        if renewing is not None:
+            renewing.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
     def stop_renewing(self) -> None:
         """Nobody waits for it any more."""
@@ -151,13 +164,21 @@ class Flow(abc.ABC):
         self.proxy.counters.credentials_renewed += 1
         self._try_again()
 
+    def _not_renewed(self, failure: Failure, refusal: DialError) -> None:
+        """Looking for them has failed, or was cancelled: by us, if nobody waits any more."""
+        if failure.check(CancelledError) is None:
+            log.failure("Asking a gateway again failed.", failure)
+        self.renewing = None
+        if not self.released:
+            self._give_up(refusal)
+
     def request_broken(self, violation: ProtocolViolation) -> None:
         """The client broke the rules, or took too long, in the middle of its request."""
         client = self.client
         self.let_go()
         self.release("http_request_error")
         if client.exchange.may_respond:
-            self.proxy.reject(client, violation)
+            self.proxy.reject(client, violation, self.request_id)
         else:
             client.abort()
 

@@ -33,6 +33,7 @@ import typing
 from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.request_head import absolute_form, request_fields
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.upstream import place_of
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
@@ -92,9 +93,11 @@ class Forward(Flow):
         head: RequestHead,
         target: AbsoluteTarget,
         route: Route,
+        request_id: str,
     ) -> None:
         authority = target.authority
-        super().__init__(proxy, client, route, head.method, authority.host, authority.port or 80)
+        port = authority.port or 80
+        super().__init__(proxy, client, route, request_id, head.method, authority.host, port)
         self.head = head
         self.target = target
         self.state = _DIALLING
@@ -110,10 +113,11 @@ class Forward(Flow):
 
     def start(self) -> None:
         """Take an idle connection, or dial one."""
-        upstreams = self.proxy.upstreams
         idle = None
-        if self.head.method in IDEMPOTENT:
-            idle = upstreams.take_idle(self.route, self.host, self.port)
+        if self.head.authenticates_connection:
+            self.client.pinned = True
+        if self.head.method in IDEMPOTENT or self.client.pinned:
+            idle = self.proxy.upstreams.take_idle(self._place())
         if idle is None:
             self._dial()
         else:
@@ -143,9 +147,7 @@ class Forward(Flow):
                         self.client.write(b"".join(out))
                     self._switch(event)
                     return
-                if event.status == 407 and self.route.gateway is not None:
-                    # On plain http only a 407 is the gateway's own; its challenge ends here.
-                    self._refused(_denied(self.route.gateway, event.status))
+                if event.status == 407 and self._another_hops_407():
                     return
                 self._respond(event, out)
             elif event is END:
@@ -192,9 +194,22 @@ class Forward(Flow):
         """The upstream has caught up."""
         self.client.resume_request()
 
+    def _another_hops_407(self) -> bool:
+        """Whether an answer of 407 is for us, or nobody's to give: it ends here, and is handled."""
+        gateway = self.route.gateway
+        if gateway is not None:
+            # On plain http only a 407 is the gateway's own; its challenge ends here.
+            self._refused(_denied(gateway, 407))
+        elif self.proxy.policy.own_407:
+            self._fail(DialError("http_protocol_error", 502, "The target answered 407."))
+        else:
+            return False
+        return True
+
     def _refused(self, refusal: DialError) -> None:
         """The gateway does not know the credentials."""
         if self.state is not _SENT or self.kept is None:
+            self.renew_for_others()
             self._fail(refusal)
             return
         upstream, self.upstream = self.upstream, None
@@ -231,7 +246,9 @@ class Forward(Flow):
 
     def request_trailers(self, fields: typing.Sequence[Field]) -> None:
         """Trailers of a chunked body; they go out with its end."""
-        self.request_trailer_fields = _without(fields, self.proxy.policy.gone)
+        policy = self.proxy.policy
+        gone = policy.gone if self.route.gateway is None else policy.gone_through
+        self.request_trailer_fields = _without(fields, gone)
 
     def request_end(self) -> None:
         """The request is whole."""
@@ -269,7 +286,7 @@ class Forward(Flow):
     def _dial(self) -> None:
         self.dialled = self.proxy.clock()
         upstreams = self.proxy.upstreams
-        self.upstream = connection = upstreams.new_connection(self.route, self.host, self.port)
+        self.upstream = connection = upstreams.new_connection(self._place())
         connection.requester = self
         dialing = upstreams.dial_forward(
             self.route, self.host, self.port, connection, self.upstream_failed
@@ -278,6 +295,12 @@ class Forward(Flow):
         if self.state is _DIALLING:
             self.dialing = dialing
 
+    def _place(self) -> typing.Hashable:
+        """Under what a connection for this request is filed."""
+        place = place_of(self.route, self.host, self.port)
+        # One that is authenticated as a whole serves the client that did so, and nobody else.
+        return (self.client, place) if self.client.pinned else place
+
     def _send(self) -> None:
         upstream = self.upstream
         assert upstream is not None
@@ -285,8 +308,12 @@ class Forward(Flow):
         head = self.head
         gateway = self.route.gateway
         exchange = upstream.exchange
-        fields = request_fields(head, self.target, gateway, self.proxy.policy.gone)
-        target = self.target.origin_form if gateway is None else absolute_form(self.target)
+        policy = self.proxy.policy
+        if gateway is None:
+            target, gone = self.target.origin_form, policy.gone
+        else:
+            target, gone = absolute_form(self.target), policy.gone_through
+        fields = request_fields(head, self.target, gateway, gone)
         parts = [exchange.request(head.method, target, fields, head.length)]
         if self.kept:
             parts += map(exchange.data, self.kept)
@@ -309,6 +336,9 @@ class Forward(Flow):
             if self.route.told:
                 fields = [*fields, *self.route.told]
             self.state = _ANSWERING
+            if head.status == 401 and head.authenticates_connection and self.upstream is not None:
+                self.client.pinned = True
+                self.upstream.key = self._place()
             # To a HEAD, and with a 304, what is passed on is what would have followed.
             bodiless = self.head.method == b"HEAD" or head.status == NOT_MODIFIED
             length = head.declared_length if bodiless else head.length
@@ -352,7 +382,7 @@ class Forward(Flow):
             # What was sent must not look like a whole answer.
             self.client.abort()
         else:
-            self.proxy.refuse(self.client, error, self.route.request_id)
+            self.proxy.refuse(self.client, error, self.request_id)
 
     def let_go(self) -> None:
         """Leave nothing of it upstream."""
@@ -366,7 +396,7 @@ class Forward(Flow):
             upstream.abort()
 
 
-def _without(fields: typing.Sequence[Field], gone: frozenset[bytes]) -> list[Field]:
+def _without(fields: typing.Sequence[Field], gone: typing.Container[bytes]) -> list[Field]:
     return [field for field in fields if field[0].lower() not in gone]
 
 

@@ -22,23 +22,30 @@ class AuthenticationRequired(Exception):
 
 class Policy(typing.Protocol):
     """
-    Asked for every request, in this order: :meth:`admit`, :meth:`route`, and at its end
-    :meth:`ended`.
+    Asked for every request, in this order: :meth:`request_id`, :meth:`admit`, :meth:`route`, and at
+    its end :meth:`ended`.
 
     :ivar hop: the name by which this hop calls itself in ``Proxy-Status``.
     :ivar realm: of its challenge.
     :ivar usage: what is said to whoever takes it for a web site.
-    :ivar gone: lower-case names of fields that do not go upstream, besides those of this hop.
-    :ivar own: lower-case names of fields that nobody but this hop may say in an answer.
+    :ivar gone: lower-case names of fields that do not go to an origin, besides those of this hop.
+    :ivar gone_through: those that do not go to a parent proxy.
+    :ivar own: those that nobody but this hop may say in an answer.
+    :ivar own_407: whether nobody but this hop may answer 407.
     """
 
     hop: str
     realm: str
     usage: str
-    gone: frozenset[bytes]
-    own: frozenset[bytes]
+    gone: typing.Container[bytes]
+    gone_through: typing.Container[bytes]
+    own: typing.Container[bytes]
+    own_407: bool
 
-    def admit(self, head: RequestHead) -> typing.Any:
+    def request_id(self, head: RequestHead) -> str:
+        """Say what the client calls its request; empty if it does not say, or may not."""
+
+    def admit(self, head: RequestHead, request_id: str) -> typing.Any:
         """
         Say who asks.
 

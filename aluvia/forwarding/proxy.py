@@ -85,26 +85,28 @@ class ForwardProxy:
         """Judge one request and send it on its way; the table is in the module's docstring."""
         policy = self.policy
         flow: Tunnel | Forward
+        given = policy.request_id(head)
         try:
-            visitor = policy.admit(head)
+            visitor = policy.admit(head, given)
             if head.method == b"CONNECT":
-                flow = self._tunnel(connection, head, visitor)
+                flow = self._tunnel(connection, head, visitor, given)
             elif head.target.startswith((b"/", b"*")):
                 self.counters.request_ended("none", "http_request_error")
-                not_a_web_server(policy, connection, self.next_request_id())
+                not_a_web_server(policy, connection, given or self.next_request_id())
                 return None
             else:
-                flow = self._forward(connection, head, visitor)
+                flow = self._forward(connection, head, visitor, given)
         except ProtocolViolation as violation:
-            self.bad_request(connection, violation)
+            self.bad_request(connection, violation, given)
             return None
         except AuthenticationRequired as denied:
             self.counters.request_ended("none", "http_request_denied")
-            authentication_required(policy, connection, str(denied), self.next_request_id())
+            request_id = given or self.next_request_id()
+            authentication_required(policy, connection, str(denied), request_id)
             return None
         except DialError as error:
             self.counters.request_ended("none", error.error)
-            self.refuse(connection, error)
+            self.refuse(connection, error, given)
             return None
         try:
             flow.start()
@@ -112,13 +114,15 @@ class ForwardProxy:
             log.failure("A request could not be sent on its way.")
             flow.let_go()
             flow.release(INTERNAL_ERROR.error)
-            self.refuse(connection, INTERNAL_ERROR)
+            self.refuse(connection, INTERNAL_ERROR, given)
         return None if flow.released or flow.relay is not None else flow
 
-    def bad_request(self, connection: ServerConnection, violation: ProtocolViolation) -> None:
+    def bad_request(
+        self, connection: ServerConnection, violation: ProtocolViolation, request_id: str = ""
+    ) -> None:
         """Refuse what is no good request."""
         self.counters.request_ended("none", "http_request_error")
-        self.reject(connection, violation)
+        self.reject(connection, violation, request_id)
 
     # Answers of our own.
 
@@ -126,9 +130,16 @@ class ForwardProxy:
         """Say why a request could not be answered by its upstream."""
         refuse(self.policy, connection, error, request_id or self.next_request_id())
 
-    def reject(self, connection: ServerConnection, violation: ProtocolViolation) -> None:
+    def reject(
+        self, connection: ServerConnection, violation: ProtocolViolation, request_id: str = ""
+    ) -> None:
         """Say what is wrong with a request."""
-        reject(self.policy, connection, violation, self.next_request_id())
+        reject(self.policy, connection, violation, request_id or self.next_request_id())
+
+    def end(self) -> None:
+        """Cut what is still under way."""
+        for flow in list(self.live):
+            flow.cut()
 
     # What a flow tells.
 
@@ -166,15 +177,23 @@ class ForwardProxy:
     # Inside.
 
     def _tunnel(
-        self, connection: ServerConnection, head: RequestHead, visitor: typing.Any
+        self,
+        connection: ServerConnection,
+        head: RequestHead,
+        visitor: typing.Any,
+        request_id: str,
     ) -> Tunnel:
         authority = parse_connect_target(head.target)
-        host, port = authority.host, authority.port
-        assert port is not None
-        return Tunnel(self, connection, self.policy.route(visitor, host, port), host, port)
+        assert authority.port is not None
+        route = self.policy.route(visitor, authority.host, authority.port)
+        return Tunnel(self, connection, head, route, request_id, authority)
 
     def _forward(
-        self, connection: ServerConnection, head: RequestHead, visitor: typing.Any
+        self,
+        connection: ServerConnection,
+        head: RequestHead,
+        visitor: typing.Any,
+        request_id: str,
     ) -> Forward:
         target = parse_absolute_target(head.target, head.method)
         if target.scheme != "http":
@@ -183,4 +202,4 @@ class ForwardProxy:
             )
         authority = target.authority
         route = self.policy.route(visitor, authority.host, authority.port or 80)
-        return Forward(self, connection, head, target, route)
+        return Forward(self, connection, head, target, route, request_id)

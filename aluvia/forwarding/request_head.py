@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+
 from aluvia.net.parent import ParentProxy
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
@@ -21,7 +23,7 @@ def request_fields(
     head: RequestHead,
     target: AbsoluteTarget,
     gateway: ParentProxy | None,
-    gone: frozenset[bytes],
+    gone: typing.Container[bytes],
 ) -> list[Field]:
     """
     The fields that go upstream: end-to-end ones, with the Host of the target (RFC 9112 section

@@ -19,15 +19,16 @@ class Route:
 
     :ivar gateway: the parent proxy to go through; None means direct.
     :ivar rule: the rule that settled it; None if no rule matched.
+    :ivar account: whose request it is, where there are accounts. No two of them share an upstream
+        connection.
     :ivar told: fields that a client is given with an answer that came through.
-    :ivar request_id: what the client calls its request; empty if it did not say.
     :ivar way: ``direct`` or ``gateway``.
     """
 
     gateway: ParentProxy | None
     rule: str | None
+    account: str | None = None
     told: tuple[Field, ...] = ()
-    request_id: str = ""
     way: str = attrs.field(init=False)
 
     @way.default

@@ -26,10 +26,13 @@ from zope.interface import implementer
 
 from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.upstream import OURS
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
+from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
+from aluvia.wire.target import Authority
 
 if typing.TYPE_CHECKING:
     from aluvia.forwarding.proxy import ForwardProxy
@@ -42,16 +45,31 @@ class Tunnel(Flow):
     the relay replaces it there at once.
     """
 
-    __slots__ = ("dialing", "downstream", "factory", "request_id", "transport")
+    __slots__ = ("dialing", "downstream", "factory", "transport", "wishes")
 
     def __init__(
-        self, proxy: ForwardProxy, client: ServerConnection, route: Route, host: str, port: int
+        self,
+        proxy: ForwardProxy,
+        client: ServerConnection,
+        head: RequestHead,
+        route: Route,
+        request_id: str,
+        authority: Authority,
     ) -> None:
-        super().__init__(proxy, client, route, b"CONNECT", host, port)
-        #: Only a gateway is told of it; otherwise an answer of ours makes one when it is needed.
-        self.request_id = route.request_id
-        if route.gateway is not None and not self.request_id:
-            self.request_id = proxy.next_request_id()
+        assert authority.port is not None
+        super().__init__(
+            proxy, client, route, request_id, b"CONNECT", authority.host, authority.port
+        )
+        self.wishes: list[Field] = []
+        if route.gateway is not None:
+            # Only a gateway is told of it; else an answer of ours makes one when it is needed.
+            self.request_id = request_id or proxy.next_request_id()
+            gone = proxy.policy.gone_through
+            self.wishes = [
+                field
+                for field in head.fields
+                if (name := field[0].lower()) in OURS and name not in gone
+            ]
         self.dialing: Dialing | None = None
         self.transport: typing.Any = None
         self.downstream: typing.Any = None
@@ -61,7 +79,7 @@ class Tunnel(Flow):
         """Dial."""
         self.dialled = self.proxy.clock()
         dialing = self.proxy.upstreams.dial_tunnel(
-            self.route, self.host, self.port, self, self._failed, self.request_id
+            self.route, self.host, self.port, self, self._failed, self.request_id, self.wishes
         )
         # Either end of it may have come already.
         if self.relay is None and not self.released:

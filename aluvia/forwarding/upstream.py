@@ -10,11 +10,14 @@ from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialers, Dialing
 from aluvia.net.door import Door
 from aluvia.net.http_client import ClientConnection
-from aluvia.net.parent import ParentProxy
 from aluvia.net.resolve import Failed
+from aluvia.wire.headers import Field, FieldNames
 
 #: Carries a request's id to the gateway, and ends there.
 REQUEST_ID = b"X-Aluvia-Request-ID"
+
+#: Fields of our own, by which a client tells a gateway what it wishes, and a gateway answers.
+OURS = FieldNames(prefixes=(b"x-aluvia-",))
 
 
 class Upstreams:
@@ -33,9 +36,9 @@ class Upstreams:
         self._idle = door.idle
         self._limits = door.limits
 
-    def take_idle(self, route: Route, host: str, port: int) -> ClientConnection | None:
+    def take_idle(self, key: typing.Hashable) -> ClientConnection | None:
         """A connection that was used before and still stands, or None."""
-        return self._idle.take(_key(route.gateway, host, port))
+        return self._idle.take(key)
 
     def put_idle(self, connection: ClientConnection) -> None:
         """Keep a connection for the next request to the same place."""
@@ -46,9 +49,8 @@ class Upstreams:
         connection.transport.resumeProducing()
         self._idle.put(connection.key, connection)
 
-    def new_connection(self, route: Route, host: str, port: int) -> ClientConnection:
+    def new_connection(self, key: typing.Hashable) -> ClientConnection:
         """A connection to be dialled by :meth:`dial_forward`."""
-        key = _key(route.gateway, host, port)
         return ClientConnection(key, self._limits, self._clock.seconds(), self._idle.discard)
 
     def dial_forward(
@@ -69,16 +71,23 @@ class Upstreams:
         protocol: IProtocol,
         failed: Failed,
         request_id: str,
+        wishes: typing.Iterable[Field],
     ) -> Dialing:
-        """Connect ``protocol`` to the origin, if need be by a CONNECT at the gateway."""
+        """
+        Connect ``protocol`` to the origin, if need be by a CONNECT at the gateway.
+
+        :param wishes: fields that the client has for the gateway.
+        """
         gateway = route.gateway
         if gateway is None:
             return self._tcp.dial(host, port, protocol, failed)
-        fields = [(REQUEST_ID, request_id.encode("ascii"))]
+        fields = [(REQUEST_ID, request_id.encode("ascii")), *wishes]
         return self._parent.dial(gateway, host, port, protocol, failed, fields)
 
 
-def _key(gateway: ParentProxy | None, host: str, port: int) -> typing.Hashable:
+def place_of(route: Route, host: str, port: int) -> tuple[typing.Hashable, ...]:
+    """What may be shared is filed under this: where it leads, and whose it is."""
+    gateway = route.gateway
     if gateway is None:
-        return (host, port)
-    return (gateway.tls, gateway.host, gateway.port)
+        return (host, port, route.account)
+    return (gateway.tls, gateway.host, gateway.port, route.account)

@@ -9,39 +9,18 @@ from aluvia.forwarding.counters import Counters
 from aluvia.forwarding.proxy import ForwardProxy
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.listeners import Certificate, tls_connections
-from aluvia.gateway.policy import GatewayPolicy, given_request_id
+from aluvia.gateway.policy import GatewayPolicy
 from aluvia.gateway.settings import Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import Door
 from aluvia.net.guard import Guard
-from aluvia.net.http_application import Responder
-from aluvia.net.http_server import ServerConnection
-from aluvia.wire.head import RequestHead
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["Egress"]
 
 #: Mail is not sent from here.
 CLOSED_PORTS = frozenset([25])
-
-
-class _Proxy(ForwardProxy):
-    """A forward proxy that answers a request by the name that its client gave it."""
-
-    _given = ""
-
-    def request(self, connection: ServerConnection, head: RequestHead) -> Responder | None:
-        """Judge a request, and keep its name for what is answered at once."""
-        self._given = given_request_id(head)
-        try:
-            return super().request(connection, head)
-        finally:
-            self._given = ""
-
-    def next_request_id(self) -> str:
-        """Its own name, if it came with one."""
-        return self._given or super().next_request_id()
 
 
 class Egress(Door):
@@ -79,7 +58,7 @@ class Egress(Door):
             closed_ports=CLOSED_PORTS,
         )
         debug = settings.log_level == "debug"
-        self.application = _Proxy(
+        self.application = ForwardProxy(
             self,
             self.dialers(guard, connect=connect),
             GatewayPolicy(accounts, log_requests=debug),
@@ -104,5 +83,9 @@ class Egress(Door):
 
     def expel(self, account: str) -> None:
         """End what is under way for an account, which is gone."""
-        for flow in [each for each in self.application.live if each.route.rule == account]:
+        for flow in [each for each in self.application.live if each.route.account == account]:
             flow.cut()
+
+    def drained(self) -> None:
+        """Every client is gone; what an upstream has yet to take goes with them."""
+        self.application.end()

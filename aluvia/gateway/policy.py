@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import typing
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -24,15 +25,16 @@ from twisted.logger import Logger
 from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.policy import AuthenticationRequired
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.upstream import OURS, REQUEST_ID
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.wish import BadWish, Wish, read_fields, read_username
 from aluvia.net.errors import DialError
 from aluvia.store.accounts import Account
 from aluvia.wire.forwarded import proxy_status
 from aluvia.wire.head import RequestHead
-from aluvia.wire.headers import Field
+from aluvia.wire.headers import FORWARDING, Field
 
-__all__ = ["GatewayPolicy", "Visitor", "given_request_id"]
+__all__ = ["GatewayPolicy", "Visitor"]
 
 log = Logger()
 
@@ -42,30 +44,8 @@ HOP = "aluvia-gateway"
 #: The name of our own line, as an exit.
 DIRECT_EXIT = b"direct"
 
-REQUEST_ID = b"x-aluvia-request-id"
-
 #: No exit fulfils a wish. RFC 9209 section 2.3.3: the next hop cannot be determined.
 NO_EXIT = "destination_not_found"
-
-#: What does not go to an origin: what is said to us, and what would tell of who is behind us.
-GONE = frozenset(
-    [
-        REQUEST_ID,
-        *(b"x-aluvia-" + field.name.encode("ascii") for field in attrs.fields(Wish)),
-        b"via",
-        b"forwarded",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-proto",
-        b"x-forwarded-port",
-        b"x-forwarded-server",
-        b"x-forwarded-by",
-        b"x-real-ip",
-    ]
-)
-
-#: What a client can believe, because no origin says it.
-OWN = frozenset([REQUEST_ID, b"x-aluvia-error", b"x-aluvia-exit"])
 
 # Who failed, by the error's name in Proxy-Status; the target if it is not here.
 _WHO = {
@@ -80,6 +60,7 @@ _WHO = {
 # What it is called in X-Aluvia-Error, where that is not its name in Proxy-Status.
 _NAMES = {NO_EXIT: b"no_exit"}
 
+_REQUEST_ID = REQUEST_ID.lower()
 _sane_id = re.compile(rb"[!-~]{1,64}").fullmatch
 _basic = re.compile(rb"basic +([A-Za-z0-9+/=]+)", re.IGNORECASE).fullmatch
 
@@ -108,8 +89,12 @@ class GatewayPolicy:
         "This is aluvia-gateway, a forward proxy, not a web site. Give this address to your\n"
         "program as its HTTP proxy, with the user name and the password of your account.\n"
     )
-    gone = GONE
-    own = OWN
+    # What is said to us, and what would tell of who is behind us.
+    gone: typing.Container[bytes] = FORWARDING | OURS
+    gone_through = gone
+    # What a client can believe, because no origin says it.
+    own: typing.Container[bytes] = OURS
+    own_407 = True
 
     def __init__(self, accounts: Accounts, *, log: Logger = log, log_requests: bool) -> None:
         """:param log_requests: whether each flow leaves a line at debug level."""
@@ -117,7 +102,14 @@ class GatewayPolicy:
         self._log = log
         self._log_requests = log_requests
 
-    def admit(self, head: RequestHead) -> Visitor:
+    def request_id(self, head: RequestHead) -> str:
+        """What can be kept of what the client calls its request."""
+        given = [value for name, value in head.fields if name.lower() == _REQUEST_ID]
+        if len(given) != 1 or _sane_id(given[0]) is None:
+            return ""
+        return given[0].decode("ascii")
+
+    def admit(self, head: RequestHead, request_id: str) -> Visitor:
         """
         Ask for an account's credentials, and read the wish.
 
@@ -133,7 +125,7 @@ class GatewayPolicy:
             wished = _of_account(account) | named | read_fields(head.fields)
         except BadWish as error:
             raise AuthenticationRequired(str(error)) from None
-        return Visitor(account, Wish(**wished), given_request_id(head))  # type: ignore[arg-type]
+        return Visitor(account, Wish(**wished), request_id)  # type: ignore[arg-type]
 
     def route(self, visitor: Visitor, host: str, port: int) -> Route:
         """Out by our own line, unless another one is wished for."""
@@ -148,11 +140,11 @@ class GatewayPolicy:
         request_id = visitor.request_id
         told: list[Field] = []
         if request_id:
-            told.append((b"X-Aluvia-Request-ID", request_id.encode("ascii")))
+            told.append((REQUEST_ID, request_id.encode("ascii")))
         if visitor.wish.debug:
             told.append((b"Proxy-Status", proxy_status(HOP, details=_details(visitor))))
             told.append((b"X-Aluvia-Exit", DIRECT_EXIT))
-        return Route(None, visitor.account.name, tuple(told), request_id)
+        return Route(None, None, visitor.account.name, tuple(told))
 
     def renew(self, route: Route, host: str) -> Deferred[Route | None] | None:
         """There is no gateway behind this one that could refuse."""
@@ -165,22 +157,13 @@ class GatewayPolicy:
 
     def ended(self, flow: Flow, outcome: str) -> None:
         """Say so with the request's own name, by which its other hops know it."""
-        route = flow.route
-        if self._log_requests and route.request_id:
+        if self._log_requests and flow.request_id:
             self._log.debug(
                 "Request {request_id} of {account}: {outcome}",
-                request_id=route.request_id,
-                account=route.rule,
+                request_id=flow.request_id,
+                account=flow.route.account,
                 outcome=outcome,
             )
-
-
-def given_request_id(head: RequestHead) -> str:
-    """What the client calls its request; empty if it does not say, or nothing that can be kept."""
-    given = [value for name, value in head.fields if name.lower() == REQUEST_ID]
-    if len(given) != 1 or _sane_id(given[0]) is None:
-        return ""
-    return given[0].decode("ascii")
 
 
 def _credentials(head: RequestHead) -> tuple[str, bytes]:

@@ -175,6 +175,9 @@ class Door:
     async def closing(self) -> None:
         """What a door has besides, and ends as soon as it takes no new connections."""
 
+    def drained(self) -> None:
+        """No client is connected any more."""
+
     async def _end(self, drained: Deferred[None]) -> None:
         try:
             await self.closing()
@@ -182,6 +185,7 @@ class Door:
             await drained
             # The last connection has left the port's books; its protocol has yet to hear of it.
             await deferLater(self.reactor, 0)
+            self.drained()
             if self._admission is not None:
                 self._admission.stop()
             self.idle.close_all()

@@ -61,6 +61,7 @@ class ServerConnection:
         "input_ended",
         "limits",
         "phase",
+        "pinned",
         "responder",
         "sweep",
         "transport",
@@ -80,6 +81,7 @@ class ServerConnection:
         self.deadline = math.inf
         self.closing = False
         self.input_ended = False
+        self.pinned = False
         self._answered = False
         self._delivering = False
         self._pace = Pace(limits, idle_seconds)

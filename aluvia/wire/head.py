@@ -85,6 +85,8 @@ class RequestHead:
         a proxy must not hold such a connection open (RFC 9112 §9.3).
     :ivar expect_continue: whether the client waits for a 100 before it sends the body.
     :ivar upgrade: the value of Upgrade, lower-cased, if Connection lists it.
+    :ivar authenticates_connection: whether its Authorization is of a kind that holds for the
+        connection rather than for the request: NTLM and Negotiate (RFC 4559 §6).
     """
 
     method: bytes
@@ -97,19 +99,23 @@ class RequestHead:
     keep_alive: bool
     expect_continue: bool
     upgrade: bytes | None
+    authenticates_connection: bool = False
     _end_to_end: Fields | None = attrs.field(default=None, init=False, eq=False, repr=False)
+    _gone: typing.Container[bytes] = attrs.field(default=(), init=False, eq=False, repr=False)
 
-    def end_to_end(self, gone: frozenset[bytes] = frozenset()) -> Fields:
+    def end_to_end(self, gone: typing.Container[bytes] = ()) -> Fields:
         """The fields for the next hop (:func:`~aluvia.wire.headers.without_hop_by_hop`), with
         ``Upgrade`` only for a WebSocket. The list is shared: not to be changed.
 
-        :param gone: lower-case names that do not go on either; the same ones at each call.
+        :param gone: lower-case names that do not go on either. The answer for the last such object
+            is remembered.
         """
         kept = self._end_to_end
-        if kept is None:
+        if kept is None or gone is not self._gone:
             keep_upgrade = self.upgrade == b"websocket"
             kept = without_hop_by_hop(self.fields, self.connection, keep_upgrade, gone)
             self._end_to_end = kept
+            self._gone = gone
         return kept
 
     def again(self, target: bytes) -> RequestHead:
@@ -125,8 +131,10 @@ class RequestHead:
             self.keep_alive,
             self.expect_continue,
             self.upgrade,
+            self.authenticates_connection,
         )
         head._end_to_end = self._end_to_end
+        head._gone = self._gone
         return head
 
 
@@ -154,7 +162,7 @@ class ResponseHead:
     upgrade: bytes | None
     _end_to_end: Fields | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
-    def end_to_end(self, gone: frozenset[bytes] = frozenset()) -> Fields:
+    def end_to_end(self, gone: typing.Container[bytes] = ()) -> Fields:
         """The fields for the next hop (:func:`~aluvia.wire.headers.without_hop_by_hop`), with
         ``Upgrade`` only in a 101. The list is shared: not to be changed.
 
@@ -165,6 +173,14 @@ class ResponseHead:
             kept = without_hop_by_hop(self.fields, self.connection, self.status == 101, gone)
             self._end_to_end = kept
         return kept
+
+    @property
+    def authenticates_connection(self) -> bool:
+        """Whether it asks for credentials that hold for the connection: NTLM and Negotiate."""
+        return self.status == 401 and any(
+            name.lower() == b"www-authenticate" and _connection_scheme(value)
+            for name, value in self.fields
+        )
 
     @property
     def informational(self) -> bool:
@@ -187,8 +203,17 @@ _host_value = re.compile(
 ).fullmatch
 
 _OF_REQUESTS = frozenset(
-    [b"host", b"connection", b"content-length", b"transfer-encoding", b"expect", b"upgrade"]
+    [
+        b"host",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"upgrade",
+        b"authorization",
+    ]
 )
+_connection_scheme = re.compile(rb"(?:.*,)?[ \t]*(?:NTLM|Negotiate)\b", re.IGNORECASE).match
 _OF_RESPONSES = frozenset([b"connection", b"content-length", b"transfer-encoding", b"upgrade"])
 _CONTINUE = frozenset([b"100-continue"])
 
@@ -255,6 +280,7 @@ def judged_request(
         # Not without a body, and not by HTTP/1.0 (RFC 9110 §10.1.1).
         minor == 1 and length != 0 and b"100-continue" in expected,
         None if upgrade is None else upgrade.lower(),
+        b"authorization" in found and _connection_scheme(found[b"authorization"]) is not None,
     )
 
 

@@ -21,13 +21,16 @@ from __future__ import annotations
 import re
 import typing
 
+import attrs
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
 from aluvia.wire.errors import LocalProtocolError, ProtocolViolation
 from aluvia.wire.limits import Limits
 
 __all__ = [
+    "FORWARDING",
     "Field",
+    "FieldNames",
     "Fields",
     "both_framings",
     "connection_options",
@@ -150,7 +153,7 @@ def _spellings(names: str) -> frozenset[bytes]:
 # look-up instead of lower-casing and judging, for nearly every field of nearly every message.
 # What is not in it is judged the plain way, with the same result; a test compares the two.
 _ORDINARY = _spellings(
-    """Accept Accept-Charset Accept-Encoding Accept-Language Accept-Ranges Authorization
+    """Accept Accept-Charset Accept-Encoding Accept-Language Accept-Ranges
     Access-Control-Allow-Credentials Access-Control-Allow-Headers Access-Control-Allow-Methods
     Access-Control-Allow-Origin Access-Control-Expose-Headers Access-Control-Max-Age
     Access-Control-Request-Headers Access-Control-Request-Method Age Allow Alt-Svc
@@ -231,18 +234,41 @@ _HARMLESS = frozenset([b"keep-alive", b"close", b"upgrade", b"te"])
 # Listed in Connection or not, these are for the next hop: without a Host there is no request.
 _NEVER_LISTED = frozenset([b"host"])
 
-_IMITATED = _HOP_BY_HOP | frozenset(
-    [
-        b"host",
-        b"expect",
-        b"trailer",
-        b"via",
-        b"x-real-ip",
-        b"x-client-ip",
-        b"true-client-ip",
-    ]
+
+@attrs.frozen
+class FieldNames:
+    """Names of fields, lower-cased: some whole, some by how they begin."""
+
+    whole: frozenset[bytes] = frozenset()
+    prefixes: tuple[bytes, ...] = ()
+
+    def __contains__(self, lowered: typing.Any) -> bool:
+        """Whether this name is one of them."""
+        return lowered in self.whole or lowered.startswith(self.prefixes)
+
+    def __or__(self, other: FieldNames) -> FieldNames:
+        """Those of both."""
+        return FieldNames(self.whole | other.whole, self.prefixes + other.prefixes)
+
+
+#: What tells who is behind a proxy, or that there is one. Whoever adds such a field removes the
+#: client's before.
+FORWARDING = FieldNames(
+    frozenset(
+        [
+            b"via",
+            b"forwarded",
+            b"x-real-ip",
+            b"x-client-ip",
+            b"x-cluster-client-ip",
+            b"client-ip",
+            b"true-client-ip",
+        ]
+    ),
+    (b"x-forwarded", b"x-original-forwarded"),
 )
-_IMITATED_PREFIXES = (b"x-forwarded", b"forwarded")
+
+_IMITATED = FORWARDING | FieldNames(_HOP_BY_HOP | {b"host", b"expect", b"trailer"}, (b"forwarded",))
 
 
 def is_look_alike(lowered: bytes) -> bool:
@@ -256,15 +282,14 @@ def is_look_alike(lowered: bytes) -> bool:
     """
     if b"_" not in lowered:
         return False
-    read_as = lowered.replace(b"_", b"-")
-    return read_as in _IMITATED or read_as.startswith(_IMITATED_PREFIXES)
+    return lowered.replace(b"_", b"-") in _IMITATED
 
 
 def without_hop_by_hop(
     fields: typing.Iterable[Field],
     connection: frozenset[bytes],
     keep_upgrade: bool = False,
-    also: frozenset[bytes] = frozenset(),
+    also: typing.Container[bytes] = (),
 ) -> Fields:
     """Return the fields that are for the next hop, in their order (RFC 9110 §7.6.1).
 
@@ -293,7 +318,7 @@ def without_hop_by_hop(
     return Fields([field for field in fields if _goes_on(field[0].lower(), gone, also)])
 
 
-def _goes_on(lowered: bytes, gone: frozenset[bytes], also: frozenset[bytes]) -> bool:
+def _goes_on(lowered: bytes, gone: frozenset[bytes], also: typing.Container[bytes]) -> bool:
     return lowered not in gone and lowered not in also and not is_look_alike(lowered)
 
 

@@ -74,7 +74,12 @@ class RequestTests(ForwardCase):
                 b"Via: 1.1 mine",
                 b"Forwarded: for=192.0.2.1",
                 b"X-Forwarded-For: 192.0.2.1",
+                b"X-Forwarded-Ssl: on",
+                b"X-Original-Forwarded-For: 192.0.2.1",
+                b"X-Client-IP: 192.0.2.1",
+                b"True-Client-IP: 192.0.2.1",
                 b"X-Aluvia-Request-ID: mine",
+                b"X-Aluvia-Country: us",
                 b"X-Mine: 1",
                 b"Keep-Alive: timeout=5",
                 b"TE: trailers",
@@ -96,6 +101,17 @@ class RequestTests(ForwardCase):
             b"GET http://proxied.test/a HTTP/1.1\r\nHost: proxied.test\r\n"
             b"Proxy-Authorization: Basic " + basic + b"\r\n\r\n",
         )
+
+    def test_wishes(self) -> None:
+        """What is for a gateway goes there, and not to an origin, also where heads repeat."""
+        fields = b"X-Aluvia-Country: us", b"X-Aluvia-Request-ID: mine", b"Via: 1.1 mine"
+        for number, host in enumerate([b"site", b"proxied", b"other"]):
+            self.client.receive(get(b"http://%b.test/" % host, *fields))
+            upstream = self.upstream(number)
+            sent = upstream.value()
+            self.assertEqual(b"X-Aluvia-Country: us\r\n" in sent, host == b"proxied", host)
+            self.assertNotIn(b"mine", sent)
+            upstream.receive(OK)
 
     def test_through_a_gateway_with_tls(self) -> None:
         """A gateway of https is dialled over TLS."""
@@ -516,6 +532,42 @@ class KeepAliveTests(ForwardCase):
         self.upstream().receive(OK)
         self.client.receive(get(b"http://b.proxied.test/"))
         self.assertEqual(len(self.scene.tcp.dials), 1)
+
+    def test_a_connection_that_was_authenticated(self) -> None:
+        """
+        NTLM and Negotiate hold for a connection: it is kept for the client that did so, for every
+        request of that client to the place, and nobody else gets it.
+        """
+        for scheme in (b"NTLM", b"negotiate", b"Basic realm=a, Negotiate"):
+            scene = Scene()
+            self.addCleanup(scene.close)
+            client, other = scene.client(), scene.client()
+            client.receive(get())
+            upstream = scene.tcp.dials[0].connect()
+            upstream.receive(
+                b"HTTP/1.1 401 No\r\nWWW-Authenticate: %b\r\nContent-Length: 0\r\n\r\n" % scheme
+            )
+            other.receive(get())
+            scene.tcp.dials[1].connect().receive(OK)
+            client.receive(get(b"http://site.test/", b"Authorization: NTLM TlRMTVNT"))
+            upstream.receive(OK)
+            client.receive(get(b"http://site.test/2"))
+            upstream.receive(OK)
+            client.receive(get(b"http://site.test/3", b"Content-Length: 0", method=b"POST"))
+            upstream.receive(OK)
+            other.receive(get(b"http://site.test/4"))
+            self.assertEqual(len(scene.tcp.dials), 2)
+            self.assertEqual(upstream.value().count(b" HTTP/1.1\r\n"), 4)
+
+    def test_a_client_that_authenticates_unasked(self) -> None:
+        """Its connection is its own too; Basic, which is said with each request, is no reason."""
+        for value, dials in ((b"Negotiate YII=", 2), (b"Basic eDp5", 1)):
+            scene = Scene()
+            self.addCleanup(scene.close)
+            scene.client().receive(get(b"http://site.test/", b"Authorization: " + value))
+            scene.tcp.dials[0].connect().receive(OK)
+            scene.client().receive(get())
+            self.assertEqual(len(scene.tcp.dials), dials, value)
 
     def test_not_after_a_close(self) -> None:
         """An upstream that says close is not kept."""

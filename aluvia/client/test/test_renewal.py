@@ -87,11 +87,31 @@ class RenewalTests(SynchronousTestCase):
         self.assertTrue(self.client.value().endswith(b"\r\n\r\nok"))
 
     def test_body_that_is_lost(self) -> None:
-        """More than is kept of a body is gone: the refusal is the answer, and nobody is asked."""
+        """
+        More than is kept of a body is gone: the refusal is the answer. The control plane is asked
+        all the same, for those that come behind it.
+        """
         limit = self.scene.limits.replay_bytes
         self.refused(self.post(limit + 1, b"x" * (limit + 1)))
         self.assertIn(b"HTTP/1.1 502 ", self.client.value())
-        self.assertEqual(self.asked, [])
+        self.follow()
+        self.asked[0].callback(None)
+        self.assertEqual(len(self.scene.tcp.dials), 1)
+
+    def test_asking_fails(self) -> None:
+        """A fault of ours is in the log, and the client hears of the refusal."""
+        for request in (CONNECT, self.post(0)):
+            client = self.client = self.scene.client()
+            self.refused(request)
+            self.asked.pop().errback(KeyError("a fault"))
+            self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+            self.assertIn(b"HTTP/1.1 502 ", client.value())
+
+    def test_asking_is_given_up(self) -> None:
+        """Whoever was to ask stops: the client hears of the refusal then too."""
+        self.refused(CONNECT)
+        self.asked.pop().cancel()
+        self.assertIn(b"HTTP/1.1 502 ", self.client.value())
 
     def test_body_at_the_bound(self) -> None:
         """As much as is kept is sent again; while the control plane is asked no more is read."""

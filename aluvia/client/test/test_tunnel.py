@@ -165,6 +165,19 @@ class GatewayTests(SynchronousTestCase):
         self.assertIn(b"X-Aluvia-Request-ID: test-1\r\n", sent)
         self.assertNotIn(b"eA==", sent)
 
+    def test_wishes_go_to_the_gateway(self) -> None:
+        """What the client says to it is not lost on the way; the request's name is ours."""
+        self.client.receive(
+            CONNECT.replace(
+                b"\r\n\r\n",
+                b"\r\nX-Aluvia-Country: us\r\nX-Aluvia-Request-ID: mine\r\nX-Other: 1\r\n\r\n",
+            )
+        )
+        sent = self.scene.tcp.dials[0].connect().value()
+        self.assertIn(b"X-Aluvia-Country: us\r\n", sent)
+        self.assertEqual(sent.count(b"X-Aluvia-Request-ID"), 1)
+        self.assertNotIn(b"X-Other", sent)
+
     def test_any_2xx_opens(self) -> None:
         """Also HTTP/1.0, with body headers, and after a 1xx; what came behind it reaches us."""
         for answer in (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import typing
 
-from aluvia.gateway.policy import GONE
+from aluvia.gateway.policy import GatewayPolicy
 from aluvia.gateway.test.gateway_case import GatewayCase, reactor
 from aluvia.gateway.wish import FILTERS, Wish
 from aluvia.testing.ended import Ended
@@ -143,10 +143,32 @@ class AdmissionTests(EgressCase):
         self.assertEqual(answer.header(b"x-other"), b"kept")
         self.assertEqual(answer.trailers, [(b"x-last", b"kept")])
 
+    async def test_an_origin_that_asks_for_proxy_credentials(self) -> None:
+        """A 407 is the gateway's to give: an origin's would pass for a refusal of the account."""
+        site = await self.started()
+
+        async def deny(visit: Visit) -> None:
+            await visit.answer(407, [(b"Proxy-Authenticate", b"Basic")])
+
+        site.routes["/deny"] = deny
+        answer = await self.ask(f"GET {self.url}deny", self.credentials())
+        self.assert_refused(answer, 502, "http_protocol_error", "target; http_protocol_error")
+        self.assertIsNone(answer.header(b"proxy-authenticate"))
+
+    async def test_accounts_share_no_connection(self) -> None:
+        """What an origin gave one account's connection is not another's; its own is used again."""
+        site = await self.started()
+        alice = self.credentials()
+        self.made = await self.add("bob")
+        await self.accounts.look_now()
+        for field in (alice, alice, self.credentials()):
+            self.assertEqual((await self.ask(f"GET {self.url}", field)).status, 200)
+        self.assertEqual(site.peer.accepted, 2)
+
     async def test_gone(self) -> None:
         """Every field by which a wish can be said stays here."""
         for key in (*FILTERS, "session", "ttl", "hard", "debug", "request-id"):
-            self.assertIn(f"x-aluvia-{key}".encode(), GONE)
+            self.assertIn(f"x-aluvia-{key}".encode(), GatewayPolicy.gone)
         self.assertTrue(Wish())
 
     async def test_rotation(self) -> None:
