@@ -29,7 +29,8 @@ The packages, from the bottom up; each imports only what stands above it in this
     The gateway: accounts, the authenticated forward proxy, the control plane, the service and its
     ``twistd`` command.
 :mod:`aluvia.cli`
-    The console script ``aluvia``: ``explain``, ``lint``, ``run``, ``status``.
+    The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status``, ``doctor`` and
+    ``account``.
 :mod:`aluvia.integrations`
     For programs that are not Twisted's: :func:`aluvia.launch`, which runs the client in a process
     of its own; and for Scrapy.
@@ -39,8 +40,8 @@ The packages, from the bottom up; each imports only what stands above it in this
 Where to start reading: :mod:`aluvia.client.service`, then :mod:`aluvia.forwarding.proxy`,
 :mod:`aluvia.wire.exchange`, and :mod:`aluvia.net.relay`.
 
-Importing this package is cheap: it loads none of the above but :func:`launch`, nothing of Twisted,
-and never installs a reactor.
+Importing this package is cheap: of the above it loads :func:`launch` and what that is made of,
+nothing of Twisted, and it never installs a reactor.
 """
 
 from aluvia.integrations.launch import launch

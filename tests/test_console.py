@@ -1,4 +1,4 @@
-"""``aluvia run|explain|lint|status``, as a newcomer types them."""
+"""``aluvia run|explain|lint|status`` and the others, as a newcomer types them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ConsoleTests(ProxyCase):
             self.assertIn(ran.status, (0, USAGE))
             self.assertNotIn("Traceback", text)
             if not words:
-                for command in ("run", "explain", "lint", "status"):
+                for command in ("run", "explain", "lint", "status", "doctor", "account"):
                     self.assertIn(command, text)
 
     async def test_unknown_command(self) -> None:

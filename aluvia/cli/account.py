@@ -11,7 +11,6 @@ from pathlib import Path
 import attrs
 
 from aluvia.cli.command import (
-    USAGE,
     CommandError,
     Commands,
     Parser,
@@ -19,16 +18,12 @@ from aluvia.cli.command import (
     add_json,
     print_json,
 )
+from aluvia.process.statuses import CONFIG, DATA, USAGE
 from aluvia.telemetry.written import table
 
 if typing.TYPE_CHECKING:
     from aluvia.store.accounts import Account, Credentials
     from aluvia.store.database import Database
-
-#: ``sysexits.h``: the file is not there or not ours; what was asked for is there already, or is
-#: not there.
-CONFIG = 78
-DATA = 65
 
 #: Where a gateway keeps its accounts if it was not told.
 FILE = "gateway.db"

@@ -9,7 +9,8 @@ import os
 import typing
 from urllib.parse import urlsplit
 
-from aluvia.cli.command import UNAVAILABLE, USAGE, CommandError, Parser
+from aluvia.cli.command import CommandError, Parser
+from aluvia.process.statuses import UNAVAILABLE, USAGE
 
 DEFAULT_PORT = 18788
 

@@ -6,9 +6,7 @@ import argparse
 import json
 import typing
 
-#: ``sysexits.h``: a wrong call; and whoever should have answered did not.
-USAGE = 64
-UNAVAILABLE = 69
+from aluvia.process.statuses import USAGE
 
 
 class CommandError(Exception):

@@ -25,7 +25,7 @@ from aluvia.cli.run import add_options, flags_of
 from aluvia.client.advice import advice
 from aluvia.client.load import SettingsError, load_settings
 from aluvia.client.settings import Settings
-from aluvia.process.supervise import CANNOT_CREATE
+from aluvia.process.statuses import CANNOT_CREATE
 from aluvia.telemetry.logs import escape
 from aluvia.telemetry.redaction import Redactor
 
@@ -106,7 +106,7 @@ def examine(
     redactor.add(*([] if settings.token is None else [settings.token]))
     for username, password in settings.credentials():
         redactor.add_credentials(username, password)
-    # Not at import, and so is the reactor: the other commands do without Twisted's web client.
+    # Not at import: the examination makes checks, and a check is defined here.
     from aluvia.cli.examination import Examination  # noqa: PLC0415
 
     return [
@@ -197,8 +197,12 @@ def _run(
         outcome.append(result)
         reactor.stop()
 
+    async def look() -> list[Check]:
+        # In here, so that what goes wrong at the beginning ends the reactor too.
+        return await begin(reactor)
+
     def started() -> None:
-        Deferred.fromCoroutine(begin(reactor)).addBoth(ended)
+        Deferred.fromCoroutine(look()).addBoth(ended)
 
     reactor.callWhenRunning(started)
     reactor.run()

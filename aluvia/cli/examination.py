@@ -6,6 +6,8 @@ One check after another, each of which makes sense only if those before it were 
 ====================  ==========================================  ==================================
 check                 how                                         bad
 ====================  ==========================================  ==================================
+``certificates``      shown where the file of ``--gateway-ca``    78
+                      was good for the settings and is not now
 ``control plane``     a connection, with TLS where the URL says   69: nobody is there, or it is not
                       so                                          trusted
 ``token``             ``GET`` of the user, with the token         77: 401 or 403
@@ -16,7 +18,9 @@ check                 how                                         bad
 
 The ``CONNECT`` asks for :data:`NOWHERE`. The name is in ``.invalid``, which no name server knows
 (RFC 2606 section 2), so that nobody is connected to and nothing is paid for; and a proxy looks at
-credentials before it looks at names. Whatever it answers but 407 says that it took them.
+credentials before it looks at names. With 407 it says that it did not take them. With 401 or 403 it
+may say so as well, or that nobody is to have that name: that is for people to find out. 400, 404,
+405 and 501 are what a web server says of a CONNECT; and whatever else comes says that it took them.
 """
 
 from __future__ import annotations
@@ -34,19 +38,15 @@ from aluvia.client.config import BadConfigurationError, User, read_user
 from aluvia.client.settings import Settings
 from aluvia.client.user_api import Answer, UserAPI
 from aluvia.errors import ApiError
-from aluvia.net.accept import Sweep
-from aluvia.net.dial import Dialer, Dialers, TCPDialer
+from aluvia.net.dial import Dialer
+from aluvia.net.door import Door
 from aluvia.net.endpoint import DialerEndpoint
 from aluvia.net.errors import DialError
 from aluvia.net.guard import Guard
 from aluvia.net.parent import ParentProxy, ParentProxyDialer
-from aluvia.net.resolve import Resolver
-from aluvia.net.tls import TLSDialer, client_context
+from aluvia.process.statuses import NO_PERMISSION, UNAVAILABLE
 from aluvia.rules import lint
 from aluvia.telemetry.redaction import Redactor
-
-UNAVAILABLE = 69
-NO_PERMISSION = 77
 
 #: What the gateway is asked for.
 NOWHERE = ("example.invalid", 443)
@@ -88,21 +88,13 @@ class Examination:
         self._settings = settings
         self._reactor = reactor
         self._learn = learn
-        self._sweep = Sweep(reactor)
-        self._resolver = Resolver(reactor, self._sweep)
-        timeout = settings.connect_timeout
+        # It has no port: what is behind one is enough.
+        self._door = Door(reactor, max_connections=1, connect_timeout=settings.connect_timeout)
+        self._sweep, self._resolver = self._door.sweep, self._door.resolver
         # Loopback and private addresses may well be meant.
         guard = Guard(list, allow_link_local=True)
-        tcp = TCPDialer(reactor, self._resolver, guard, self._sweep, connect_timeout=timeout)
-        context = client_context(settings.gateway_ca)
-        self._dialers = Dialers()
-        self._dialers.add("tcp", tcp)
-        self._dialers.add(
-            "tls", TLSDialer(reactor, tcp, context, self._sweep, connect_timeout=timeout)
-        )
-        self._parent = ParentProxyDialer(
-            reactor, self._dialers, self._sweep, connect_timeout=timeout
-        )
+        self._dialers = self._door.dialers(guard, authorities=settings.gateway_ca)
+        self._parent = self._door.parent_proxies(self._dialers)
 
     async def checks(self) -> list[Check]:
         """All of them, in their order; nothing is left open."""
@@ -111,8 +103,7 @@ class Examination:
                 return [await self._gateway(self._settings.gateway)]
             return await self._followed(self._settings.token)
         finally:
-            self._resolver.stop()
-            self._sweep.stop()
+            await self._door.stop()
 
     async def _followed(self, token: str) -> list[Check]:
         reached = await self._control_plane()
@@ -195,6 +186,14 @@ class Examination:
                 if self._settings.token is None
                 else "Those of the control plane are for another gateway: look at --gateway-host.",
                 NO_PERMISSION,
+            )
+        if status in (401, 403):
+            return Check(
+                "gateway",
+                WARNING,
+                f"{gateway} answers {status}: it may refuse this account, or only the name that "
+                "was asked for.",
+                f"Try a site through it: {NOWHERE[0]}, which was asked for here, is nowhere.",
             )
         if status in (400, 404, 405, 501):
             return Check(

@@ -10,7 +10,6 @@ import attrs
 
 from aluvia.cli.ask import add_admin, admin_of
 from aluvia.cli.command import (
-    USAGE,
     CommandError,
     Commands,
     Parser,
@@ -19,6 +18,7 @@ from aluvia.cli.command import (
     print_json,
 )
 from aluvia.client.explained import explanation_text
+from aluvia.process.statuses import USAGE
 from aluvia.rules import RuleSet, explain
 from aluvia.wire.target import InvalidHost
 

@@ -9,12 +9,9 @@ import typing
 
 from aluvia import __version__
 from aluvia.cli import account, doctor, explain, lint, run, status
-from aluvia.cli.command import UNAVAILABLE, USAGE, CommandError, Parser
+from aluvia.cli.command import CommandError, Parser
+from aluvia.process.statuses import BROKEN_PIPE, INTERRUPTED, UNAVAILABLE, USAGE
 from aluvia.telemetry.logs import escape
-
-#: What a shell says of a program that a signal ended.
-INTERRUPTED = 130
-BROKEN_PIPE = 141
 
 
 def main(words: typing.Sequence[str] | None = None) -> int:

@@ -8,32 +8,25 @@ import signal
 import subprocess
 import sys
 import typing
+from pathlib import Path
 from urllib.parse import quote
 
 from aluvia.adapters import proxy_environment
-from aluvia.cli.command import (
-    UNAVAILABLE,
-    USAGE,
-    CommandError,
-    Commands,
-    Parser,
-    add_command,
-)
+from aluvia.cli.command import CommandError, Commands, Parser, add_command
 from aluvia.client.load import SettingsError, load_settings
-from aluvia.client.options import OPTIONS
+from aluvia.client.options import OPTIONS, PREFIX
 from aluvia.client.settings import Settings
 from aluvia.integrations.child import NotReadyError, ProxyProcess
+from aluvia.process.sources import from_file
+from aluvia.process.statuses import NOT_EXECUTABLE, NOT_FOUND, UNAVAILABLE, USAGE
 from aluvia.process.takes import Rules, Switch
 
-#: What is different from ``twistd aluvia`` if nothing else is said: many may run at once, they
-#: should not be heard, and whatever a command leaves behind is not waited for.
+#: What is different from ``twistd aluvia`` if nothing else is said, wherever it could be: many may
+#: run at once, they should not be heard, and whatever a command leaves behind is not waited for.
 DEFAULTS = {"port": "0", "admin-port": "none", "log-level": "silent", "drain-timeout": "0"}
 
 #: Options that go to the proxy by its environment.
 SECRETS = {"gateway-url", "token"}
-
-NOT_FOUND = 127
-NOT_EXECUTABLE = 126
 
 _FORWARDED = (
     signal.SIGINT,
@@ -85,12 +78,14 @@ def execute(arguments: argparse.Namespace) -> int:
     """Start the proxy, run the command, end the proxy."""
     if not arguments.command:
         raise CommandError("no command: aluvia run [options] -- COMMAND...", USAGE)
-    flags = {**DEFAULTS, **flags_of(arguments)}
     try:
+        flags = with_defaults(flags_of(arguments), os.environ)
         # The child would say the same; but it has not been started yet.
         settings = load_settings(flags, os.environ)
     except SettingsError as error:
         raise CommandError(str(error), error.status) from None
+    # Whoever started us may not want to know of its children; we wait for ours.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     proxy = start_proxy(flags, os.environ)
     try:
         proxy.wait_until_ready()
@@ -103,6 +98,32 @@ def execute(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error), UNAVAILABLE) from None
     finally:
         proxy.end()
+
+
+def with_defaults(
+    flags: typing.Mapping[str, typing.Any], environ: typing.Mapping[str, str]
+) -> dict[str, typing.Any]:
+    """
+    The flags, and :data:`DEFAULTS` for what stands in no source: it is no flag, no variable, and
+    not in the file.
+
+    Rejected: to load the settings without them, and to look at their sources. Settings are judged
+    together, and with the defaults of ``twistd aluvia`` in these places they may be refused (for
+    two ports that are one) where with ours they are not.
+
+    :raises SettingsError: the file is no good.
+    """
+    config = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
+    in_file = from_file(Path(config), OPTIONS) if config else {}
+    lacking = {
+        option.name: DEFAULTS[option.name]
+        for option in OPTIONS
+        if option.name in DEFAULTS
+        and option.name not in flags
+        and option.field not in in_file
+        and not environ.get(option.variable)
+    }
+    return {**lacking, **flags}
 
 
 def start_proxy(

@@ -78,8 +78,9 @@ def _lines(data: dict[str, typing.Any]) -> typing.Iterator[str]:
     yield f"admin port  {data['admin']}"
     yield f"running     {duration(data['uptime'])}"
     if data["rules"] is not None:
-        age = duration(data["age"])
-        yield f"rules       {data['rules']}, revision {data['revision']}, {age} old"
+        # They are from a state file, and how old they are nobody has said yet.
+        age = "never confirmed" if data["age"] is None else f"{duration(data['age'])} old"
+        yield f"rules       {data['rules']}, revision {data['revision']}, {age}"
     if data["last_error"]:
         yield f"last error  {data['last_error']}"
     for way, outcomes in sorted(data["requests"].items()):

@@ -24,9 +24,7 @@ from aluvia.client.local_users import parse_users
 from aluvia.client.options import OPTIONS, PREFIX
 from aluvia.client.settings import Settings
 from aluvia.process.sources import (
-    CONFIG,
     FILE_BYTES,
-    USAGE,
     Found,
     SettingsError,
     contents,
@@ -34,6 +32,7 @@ from aluvia.process.sources import (
     given,
     unknown_variables,
 )
+from aluvia.process.statuses import CONFIG, USAGE
 from aluvia.process.takes import Token
 
 __all__ = ["CONFIG", "FILE_BYTES", "USAGE", "SettingsError", "load_settings"]

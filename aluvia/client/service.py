@@ -32,7 +32,8 @@ from aluvia.errors import ApiError, InvalidUserTokenError
 from aluvia.forwarding.counters import Counters
 from aluvia.net.door import bind_error, listen_stock, port_of
 from aluvia.process.door_service import DoorService, SetSignal
-from aluvia.process.supervise import CANNOT_CREATE, NO_PERMISSION, UNAVAILABLE, local_url
+from aluvia.process.statuses import CANNOT_CREATE, NO_PERMISSION, UNAVAILABLE
+from aluvia.process.supervise import local_url
 from aluvia.telemetry.ledger import Ledger
 
 log = Logger()

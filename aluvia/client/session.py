@@ -17,6 +17,7 @@ program uses :func:`aluvia.launch`.
 from __future__ import annotations
 
 import collections.abc
+import os
 import types
 import typing
 
@@ -31,10 +32,10 @@ from twisted.logger import (
 from twisted.web.iweb import IAgent
 
 from aluvia.adapters import ProxyAddress
+from aluvia.arguments import flags_of, in_python
 from aluvia.client.agent import LocalAgent
 from aluvia.client.load import SettingsError, load_settings
 from aluvia.client.local import LocalProxy
-from aluvia.client.settings import Settings
 from aluvia.errors import AluviaError, MissingUserTokenError, ProxyStartError
 from aluvia.net.waiting import wait_for
 from aluvia.telemetry.logs import THRESHOLDS
@@ -116,32 +117,20 @@ class AluviaClient:
         connection: str | None = None,
         strict: bool = True,
         on_no_config: typing.Literal["direct", "refuse"] = "direct",
-        state_file: str | None = None,
-        gateway_ca: str | None = None,
+        state_file: str | os.PathLike[str] | None = None,
+        gateway_ca: str | os.PathLike[str] | None = None,
         reactor: typing.Any = None,
     ) -> None:
+        flags = flags_of(locals())
         if token is None or not token.strip():
             raise MissingUserTokenError("There is no user API token: give AluviaClient(token=...).")
         if reactor is None:
             from twisted.internet import reactor  # noqa: PLC0415
         self._reactor = reactor
-        self._settings = _settings(
-            {
-                "token": token,
-                "api-base-url": api_base_url,
-                "poll-interval": str(poll_interval),
-                "gateway-protocol": gateway_protocol,
-                "gateway-host": gateway_host,
-                "gateway-port": None if gateway_port is None else str(gateway_port),
-                "port": str(local_port or 0),
-                "log-level": log_level,
-                "connection": connection,
-                "no-strict": None if strict else True,
-                "on-no-config": on_no_config,
-                "state-file": state_file,
-                "gateway-ca": gateway_ca,
-            }
-        )
+        try:
+            self._settings = load_settings(flags, {})
+        except SettingsError as error:
+            raise ValueError(in_python(str(error))) from None
         self._lock = DeferredLock()
         self._starting: Deferred[None] | None = None
         self._ending: Deferred[None] = succeed(None)
@@ -278,13 +267,3 @@ def _logger(level: str) -> Logger:
     predicate = LogLevelFilterPredicate(defaultLogLevel=THRESHOLDS[level])
     observer = FilteringLogObserver(globalLogPublisher, [predicate])
     return Logger(namespace="aluvia.client", observer=observer)
-
-
-def _settings(flags: dict[str, object]) -> Settings:
-    try:
-        return load_settings(flags, {})
-    except SettingsError as error:
-        # Its place is an option of the command line, which has another spelling here.
-        text = str(error).removeprefix("--")
-        name, separator, rest = text.partition(":")
-        raise ValueError(f"{name.replace('-', '_')}{separator}{rest}") from None

@@ -14,13 +14,13 @@ import typing
 from twisted.application.service import IService
 
 from aluvia.client.check import report
-from aluvia.client.load import USAGE, SettingsError, load_settings
+from aluvia.client.load import SettingsError, load_settings
 from aluvia.client.options import OPTIONS
 from aluvia.client.service import ClientService
 from aluvia.client.settings import Settings
 from aluvia.process import collector
 from aluvia.process.command_line import TableOptions, flags, parameters, refuse
-from aluvia.process.supervise import CANNOT_CREATE
+from aluvia.process.statuses import CANNOT_CREATE, USAGE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
 from aluvia.telemetry.twistd_log import WithOwnLog, log_stream

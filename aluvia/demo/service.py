@@ -38,7 +38,8 @@ from aluvia.demo.site import DemoSite, Line
 from aluvia.gateway.service import GatewayService
 from aluvia.gateway.settings import Settings as GatewaySettings
 from aluvia.net.door import port_of
-from aluvia.process.supervise import CANNOT_CREATE, SOFTWARE, exit_with
+from aluvia.process.statuses import CANNOT_CREATE, SOFTWARE
+from aluvia.process.supervise import exit_with
 from aluvia.store import accounts
 from aluvia.store.engine import Store
 

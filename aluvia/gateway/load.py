@@ -10,15 +10,8 @@ from pathlib import Path
 from aluvia.gateway.listeners import Certificate
 from aluvia.gateway.options import OPTIONS, PREFIX
 from aluvia.gateway.settings import Settings
-from aluvia.process.sources import (
-    CONFIG,
-    USAGE,
-    Found,
-    SettingsError,
-    from_file,
-    given,
-    unknown_variables,
-)
+from aluvia.process.sources import Found, SettingsError, from_file, given, unknown_variables
+from aluvia.process.statuses import CONFIG, USAGE
 from aluvia.telemetry.logs import escape
 from aluvia.wire.target import Authority
 

@@ -32,8 +32,8 @@ from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind_error, listen_stock, port_of
 from aluvia.process.door_service import DoorService, SetSignal
-from aluvia.process.sources import CONFIG
-from aluvia.process.supervise import CANNOT_CREATE, local_url
+from aluvia.process.statuses import CANNOT_CREATE, CONFIG
+from aluvia.process.supervise import local_url
 from aluvia.store.engine import Store
 from aluvia.store.errors import StoreError
 

@@ -12,7 +12,7 @@ from aluvia.gateway.options import OPTIONS
 from aluvia.gateway.settings import Settings
 from aluvia.process import collector
 from aluvia.process.command_line import TableOptions, flags, parameters, refuse
-from aluvia.process.supervise import CANNOT_CREATE
+from aluvia.process.statuses import CANNOT_CREATE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
 from aluvia.telemetry.twistd_log import WithOwnLog, log_stream

@@ -30,6 +30,7 @@ import types
 import typing
 
 from aluvia.adapters import ProxyAddress
+from aluvia.arguments import ARGUMENTS, flags_of, in_python, variable_of
 from aluvia.errors import (
     AluviaError,
     ApiError,
@@ -37,6 +38,7 @@ from aluvia.errors import (
     MissingUserTokenError,
     ProxyStartError,
 )
+from aluvia.process import statuses
 
 if typing.TYPE_CHECKING:
     from aluvia.integrations.child import NotReadyError, ProxyProcess
@@ -44,8 +46,8 @@ if typing.TYPE_CHECKING:
 #: How the child's own one-line reason begins.
 _MARK = "aluvia: "
 
-#: What options of the command line are called here, where that is not the same.
-_ARGUMENTS = {"port": "local_port", "rule": "rules", "no_strict": "strict"}
+#: Arguments that go to the child by its environment: every user of the machine can read the words.
+_SECRETS = ("token", "gateway_url")
 
 
 class Launched(ProxyAddress):
@@ -100,8 +102,8 @@ def launch(
     connection: str | None = None,
     strict: bool = True,
     on_no_config: typing.Literal["direct", "refuse"] = "direct",
-    state_file: str | None = None,
-    gateway_ca: str | None = None,
+    state_file: str | os.PathLike[str] | None = None,
+    gateway_ca: str | os.PathLike[str] | None = None,
     gateway_url: str | None = None,
     rules: typing.Iterable[str] = (),
 ) -> Launched:
@@ -123,47 +125,40 @@ def launch(
     :raises ValueError: something else makes no sense; with a sentence that says what.
     :raises AluviaError: the proxy's process cannot be started, or does not get ready.
     """
+    # These are the arguments, as long as nothing else has a name here.
+    flags = flags_of(locals())
     # Not before it is needed: ``import aluvia`` stays cheap.
     from aluvia.integrations.child import NotReadyError, ProxyProcess  # noqa: PLC0415
 
-    options: dict[str, object] = {
-        "port": local_port or 0,
-        "admin-port": "none",
-        "drain-timeout": 0,
-        "log-level": log_level,
-        "gateway-ca": gateway_ca,
-    }
     if gateway_url is not None:
         if token is not None:
             raise ValueError("token and gateway_url: give one of them")
-        secret = {"ALUVIA_GATEWAY_URL": gateway_url}
     elif token is None or not token.strip():
         raise MissingUserTokenError("There is no user API token: give launch(token=...).")
-    else:
-        secret = {"ALUVIA_TOKEN": token}
-        options |= {
-            "api-base-url": api_base_url,
-            "poll-interval": poll_interval,
-            "gateway-protocol": gateway_protocol,
-            "gateway-host": gateway_host,
-            "gateway-port": gateway_port,
-            "connection": connection,
-            "on-no-config": on_no_config,
-            "state-file": state_file,
-        }
-    words = [f"--{name}={value}" for name, value in options.items() if value is not None]
-    words += [] if strict or gateway_url is not None else ["--no-strict"]
-    words += [f"--rule={rule}" for rule in ([rules] if isinstance(rules, str) else rules)]
     # What is in our environment for other proxies is not for this one.
     environ = {name: text for name, text in os.environ.items() if not name.startswith("ALUVIA_")}
+    for argument in _SECRETS:
+        if ARGUMENTS[argument] in flags:
+            environ[variable_of(argument)] = flags.pop(ARGUMENTS[argument])
     try:
-        process = ProxyProcess(words, environ | secret, keep_stderr=True)
+        process = ProxyProcess(_words(flags), environ, keep_stderr=True)
         process.wait_until_ready()
     except NotReadyError as error:
         raise _typed(error) from None
     except OSError as error:
         raise AluviaError(f"The proxy's process cannot be started: {error}") from None
     return Launched(process)
+
+
+def _words(flags: typing.Mapping[str, typing.Any]) -> typing.Iterator[str]:
+    """Options as a command line has them."""
+    for name, value in flags.items():
+        if value is True:
+            yield f"--{name}"
+        elif isinstance(value, list):
+            yield from (f"--{name}={each}" for each in value)
+        else:
+            yield f"--{name}={os.fspath(value) if isinstance(value, os.PathLike) else value}"
 
 
 def _typed(error: NotReadyError) -> Exception:
@@ -174,23 +169,13 @@ def _typed(error: NotReadyError) -> Exception:
         return AluviaError(f"{text[0].upper()}{text[1:]}. {error.said}".strip())
     reason = reasons[-1].removeprefix(_MARK)
     match error.status:
-        case os.EX_USAGE | os.EX_CONFIG:
-            return ValueError(_in_python(reason))
-        case os.EX_NOPERM:
+        case statuses.USAGE | statuses.CONFIG:
+            return ValueError(in_python(reason))
+        case statuses.NO_PERMISSION:
             return InvalidUserTokenError(reason)
-        case os.EX_UNAVAILABLE:
+        case statuses.UNAVAILABLE:
             answered = re.match(r"The API answered ([0-9]{3})\b", reason)
             return ApiError(reason, status_code=int(answered[1]) if answered else None)
-        case os.EX_CANTCREAT:
+        case statuses.CANNOT_CREATE:
             return ProxyStartError(reason)
     return AluviaError(reason)
-
-
-def _in_python(reason: str) -> str:
-    """What the child says of its options and variables, with the names of our arguments."""
-
-    def renamed(option: re.Match[str]) -> str:
-        name = option[1].replace("-", "_").lower()
-        return _ARGUMENTS.get(name, name)
-
-    return re.sub(r"(?<![\w-])(?:--|ALUVIA_)([A-Za-z_-]*[A-Za-z])", renamed, reason)

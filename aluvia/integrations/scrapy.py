@@ -37,6 +37,7 @@ from scrapy.settings import BaseSettings
 from scrapy.utils.defer import maybe_deferred_to_future
 from twisted.internet.defer import Deferred
 
+from aluvia.arguments import ARGUMENTS, variable_of
 from aluvia.client.session import AluviaClient, Session
 from aluvia.errors import AluviaError
 
@@ -49,18 +50,9 @@ FAILED = "aluvia_failed"
 #: :class:`~aluvia.client.session.AluviaClient` that they are. Beside them there is
 #: ``ALUVIA_NO_STRICT``, and ``ALUVIA_ENABLED``, which is on unless it is said to be off.
 SETTINGS = {
-    "ALUVIA_TOKEN": "token",
-    "ALUVIA_API_BASE_URL": "api_base_url",
-    "ALUVIA_POLL_INTERVAL": "poll_interval",
-    "ALUVIA_GATEWAY_PROTOCOL": "gateway_protocol",
-    "ALUVIA_GATEWAY_HOST": "gateway_host",
-    "ALUVIA_GATEWAY_PORT": "gateway_port",
-    "ALUVIA_PORT": "local_port",
-    "ALUVIA_LOG_LEVEL": "log_level",
-    "ALUVIA_CONNECTION": "connection",
-    "ALUVIA_ON_NO_CONFIG": "on_no_config",
-    "ALUVIA_STATE_FILE": "state_file",
-    "ALUVIA_GATEWAY_CA": "gateway_ca",
+    variable_of(argument): argument
+    for argument in ARGUMENTS
+    if argument not in ("strict", "gateway_url", "rules")
 }
 
 #: In a request's ``meta``: False for a request that is not to be touched.

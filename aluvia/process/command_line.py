@@ -17,7 +17,8 @@ from twisted.python import usage
 
 from aluvia import __version__
 from aluvia.process.options import Option
-from aluvia.process.sources import USAGE, SettingsError
+from aluvia.process.sources import SettingsError
+from aluvia.process.statuses import USAGE
 from aluvia.process.takes import Rules, Switch
 
 __all__ = ["TableOptions", "flags", "parameters", "refuse"]

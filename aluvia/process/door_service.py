@@ -27,7 +27,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.net.waiting import wait_for
-from aluvia.process.supervise import SOFTWARE, Supervision, exit_with, stop_once
+from aluvia.process.statuses import SOFTWARE
+from aluvia.process.supervise import Supervision, exit_with, stop_once
 
 __all__ = ["DoorService", "SetSignal"]
 

@@ -8,6 +8,7 @@ with its place, and without the value, which may be a secret.
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 import typing
 from pathlib import Path
@@ -15,12 +16,11 @@ from pathlib import Path
 import attrs
 
 from aluvia.process.options import Option
-from aluvia.process.takes import Rules
+from aluvia.process.statuses import CONFIG, USAGE
+from aluvia.process.takes import FilePath, Number, NumberOrNone, Rules, Switch, Takes
 
 __all__ = [
-    "CONFIG",
     "FILE_BYTES",
-    "USAGE",
     "Found",
     "SettingsError",
     "contents",
@@ -28,10 +28,6 @@ __all__ = [
     "given",
     "unknown_variables",
 ]
-
-#: ``sysexits.h``: what the process exits with when its options, or a file of theirs, are no good.
-USAGE = 64
-CONFIG = 78
 
 #: More than this is no configuration file, and no bundle of authorities.
 FILE_BYTES = 1_048_576
@@ -66,7 +62,8 @@ def given(values: typing.Mapping[Option, object], spelling: str) -> dict[str, Fo
     """
     Read a layer of values, by field.
 
-    :param values: texts; for rules a sequence of them, for a switch True; None is not set.
+    :param values: texts; for rules a sequence of them, for a switch True; None is not set. Programs
+        may give a number, and for a file any :class:`os.PathLike`.
     :param spelling: ``flag`` or ``variable``.
     :raises SettingsError: one is no good.
     """
@@ -142,12 +139,31 @@ def unknown_variables(
 
 
 def _read(option: Option, value: object, source: str) -> object:
-    """A value from the command line or the environment."""
-    if isinstance(value, str):
-        try:
-            return option.takes.from_text(value)
-        except ValueError as error:
-            raise SettingsError(f"{source}: {error}", USAGE) from None
-    if isinstance(option.takes, Rules):
-        return tuple(typing.cast(typing.Iterable[str], value))
-    return bool(value)
+    """A value from the command line, the environment or a program."""
+    takes = option.takes
+    try:
+        if isinstance(takes, Switch) and isinstance(value, bool):
+            return value
+        if isinstance(takes, Rules) and isinstance(value, list | tuple):
+            return takes.from_toml(list(value))
+        return takes.from_text(_text(value, takes))
+    except ValueError as error:
+        raise SettingsError(f"{source}: {error}", USAGE) from None
+
+
+def _text(value: object, takes: Takes) -> str:
+    """
+    The text that a value is, or stands for.
+
+    A whole number may be a name as well, but True is neither, though Python counts it among them.
+
+    :raises ValueError: it stands for none.
+    """
+    if isinstance(takes, FilePath) and isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    numbers = (int, float) if isinstance(takes, Number | NumberOrNone) else (int,)
+    if isinstance(value, numbers) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"cannot be read from a value of the type {type(value).__name__}")
+    return value

@@ -37,13 +37,6 @@ from aluvia.wire.target import Authority
 
 log = Logger()
 
-#: ``sysexits.h``: a service that cannot be reached, a fault of our own, what cannot be created (a
-#: bound port among it), and what is not permitted.
-UNAVAILABLE = 69
-SOFTWARE = 70
-CANNOT_CREATE = 73
-NO_PERMISSION = 77
-
 NOTIFY_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -202,7 +195,7 @@ def exit_with(
     It may be called before the reactor runs (from ``startService``) or while it does. Called
     twice, the later status holds.
 
-    :param status: see ``sysexits.h``.
+    :param status: see :mod:`aluvia.process.statuses`.
     :param message: one line, without secrets.
     :param stderr: by default the real one, in place of which ``twistd`` has put its log by now.
         A daemon has none; its log gets the line.

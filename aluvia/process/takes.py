@@ -18,6 +18,9 @@ from aluvia.net.parent import ParentProxy
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.target import InvalidHost, canonical_host, parse_authority
 
+#: More than this is no number.
+NUMBER_CHARACTERS = 100
+
 
 class Takes(typing.Protocol):
     """
@@ -42,9 +45,10 @@ class Number:
     unit: str = ""
 
     def from_text(self, text: str) -> object:
-        """Read digits."""
-        pattern = r"[0-9]{1,18}" if self.whole else r"[0-9]{1,18}(\.[0-9]{0,9})?|\.[0-9]{1,9}"
-        if re.fullmatch(pattern, text.strip()) is None:
+        """Read digits, and where a fraction makes sense as many behind a point as there are."""
+        digits = text.strip()
+        pattern = r"[0-9]{1,18}" if self.whole else r"[0-9]{1,18}(\.[0-9]*)?|\.[0-9]+"
+        if len(digits) > NUMBER_CHARACTERS or re.fullmatch(pattern, digits) is None:
             raise ValueError(f"must be {self._what()}")
         return self._within(int(text) if self.whole else float(text))
 

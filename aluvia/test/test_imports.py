@@ -17,6 +17,7 @@ import aluvia
 BELOW_SERVICES = {
     "__version__",
     "adapters",
+    "arguments",
     "errors",
     "forwarding",
     "net",
@@ -35,6 +36,7 @@ OURS: dict[str, set[str]] = {
     "": {"integrations.launch"},
     "errors": set(),
     "adapters": set(),
+    "arguments": set(),
     "wire": set(),
     "rules": {"wire.target"},
     "net": {"wire"},

@@ -227,6 +227,16 @@ class StatusTests(AskCase):
         self.assertIn("last error  e\n", stdout)
         self.assertNotIn("rules  ", stdout)
 
+    def test_never_confirmed(self) -> None:
+        """Rules from a state file have no age yet."""
+        page = typing.cast(dict[str, object], PAGES["/readyz"][1])
+        self.admin.pages["/readyz"] = (200, page | {"age": None})
+        status, stdout, _ = self.call("status", "--admin-port", self.port)
+        self.assertEqual(0, status)
+        self.assertIn("rules       2, revision 3, never confirmed\n", stdout)
+        status, stdout, _ = self.call("status", "--json", "--admin-port", self.port)
+        self.assertEqual((0, None), (status, json.loads(stdout)["age"]))
+
     def test_many_connections(self) -> None:
         """Twenty are shown, and how many more there are."""
         (one,) = typing.cast(typing.Any, PAGES["/connections"][1])["connections"]

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import typing
 
@@ -47,7 +48,7 @@ class ExaminationTests(AluviaFixtures, TestCase):
         self.gateway = self.fake_gateway(NAME, PASSWORD)
 
     async def examine(self, **flags: object) -> dict[str, Check]:
-        """The checks by their names; none shows a secret."""
+        """All checks, with these options besides the good ones."""
         given: dict[str, object] = {"gateway-host": "127.0.0.1", "connect-timeout": "5"}
         if "gateway_url" not in flags:
             given |= {
@@ -56,7 +57,10 @@ class ExaminationTests(AluviaFixtures, TestCase):
                 "gateway-port": str(self.gateway.port),
             }
         settings = settings_of({**given, **flags})
-        checks = await Examination(settings, reactor).checks()
+        return self.told(await Examination(settings, reactor).checks())
+
+    def told(self, checks: typing.Sequence[Check]) -> dict[str, Check]:
+        """The checks by their names; none shows a secret."""
         for check in checks:
             for secret in (NAME, PASSWORD, TOKEN):
                 self.assertNotIn(secret, check.text + check.advice)
@@ -193,12 +197,24 @@ class ExaminationTests(AluviaFixtures, TestCase):
         self.assertIn("--gateway-host", checks["gateway"].advice)
 
     async def test_gateway_answers(self) -> None:
-        """What a proxy says of a name that is nowhere is good; what a web server says is odd."""
-        for status, result in ((200, OK), (403, OK), (502, OK), (503, OK), (405, WARNING)):
+        """
+        What a proxy says of a name that is nowhere is good; what a web server says is odd, and what
+        may be a refusal of the account too.
+        """
+        for status, result, named in (
+            (200, OK, "takes the credentials"),
+            (502, OK, "takes the credentials"),
+            (503, OK, "takes the credentials"),
+            (504, OK, "takes the credentials"),
+            (401, WARNING, "answers 401: it may refuse this account, or only the name"),
+            (403, WARNING, "answers 403: it may refuse this account, or only the name"),
+            (405, WARNING, "answers 405 to a CONNECT"),
+        ):
             answer = b"HTTP/1.1 %d X\r\nContent-Length: 0\r\n\r\n" % status
             peer = self.fault_peer([Read(until=b"\r\n\r\n"), Send(answer)])
             checks = await self.examine(gateway_port=str(peer.port))
             self.assertEqual(checks["gateway"].result, result, checks["gateway"])
+            self.assertIn(named, checks["gateway"].text)
 
 
 class PortTests(SynchronousTestCase):
@@ -312,6 +328,19 @@ class DoctorTests(SynchronousTestCase):
             )  # fmt: skip
             [bad] = [check for check in data["checks"] if check["result"] == "bad"]
             self.assertTrue(bad["advice"])
+
+    def test_a_beginning_that_fails(self) -> None:
+        """What is raised before anything is waited for ends the reactor as well, and is raised."""
+        program = (
+            "from aluvia.cli.doctor import _run\n"
+            "def begin(reactor): raise OSError('what a pity')\n"
+            "try: _run(begin)\n"
+            "except OSError as error: print(error)\n"
+        )
+        child = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60
+        )
+        self.assertEqual((child.stdout, child.stderr), ("what a pity\n", ""))
 
     def test_help(self) -> None:
         """It has every option of ``twistd aluvia``."""

@@ -49,7 +49,7 @@ class CallTests(ConsoleCase):
         """Of the script, and of each command; without one it is a wrong call that shows it."""
         status, stdout, _ = self.call("--help")
         self.assertEqual(0, status)
-        for command in ("run", "explain", "lint", "status"):
+        for command in ("run", "explain", "lint", "status", "doctor", "account"):
             self.assertIn(f"    {command} ", stdout)
             status, of_it, _ = self.call(command, "--help")
             self.assertEqual(0, status)

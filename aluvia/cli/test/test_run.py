@@ -16,8 +16,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.cli.run import DEFAULTS, start_proxy, with_user
+from aluvia.cli.run import DEFAULTS, start_proxy, with_defaults, with_user
 from aluvia.cli.test.test_main import ALUVIA
+from aluvia.client.load import load_settings
 from aluvia.client.settings import Settings
 from aluvia.integrations.child import NotReadyError
 
@@ -140,6 +141,41 @@ class RunTests(RunCase):
         self.assertIn(port, stderr)
         self.assertEqual(1, stderr.count("\n"), stderr)
 
+    def test_defaults(self) -> None:
+        """They hold where nothing else is said, be it in a variable or in the file."""
+        with (
+            socket.create_server(("127.0.0.1", 0)) as one,
+            socket.create_server(("127.0.0.1", 0)) as other,
+        ):
+            port, admin = (str(each.getsockname()[1]) for each in (one, other))
+        words = ("--", "sh", "-c", "echo $HTTP_PROXY")
+        environ = clean_environment() | {"ALUVIA_PORT": port, "ALUVIA_LOG_LEVEL": "debug"}
+        status, stdout, stderr = self.ran(*words, env=environ)
+        self.assertEqual((0, f"http://127.0.0.1:{port}\n"), (status, stdout))
+        self.assertIn(f"The proxy is http://127.0.0.1:{port}", stderr)
+        config = Path(self.mktemp()).absolute()
+        config.write_text(f'port = {port}\nadmin-port = {admin}\nlog-level = "info"\n')
+        status, stdout, stderr = self.ran("--config", str(config), *words)
+        self.assertEqual((0, f"http://127.0.0.1:{port}\n"), (status, stdout))
+        self.assertIn(f"127.0.0.1:{admin}", stderr)
+        # A flag wins over both.
+        environ["ALUVIA_CONFIG"] = str(config)
+        ran = self.ran("--log-level", "silent", "--admin-port", "none", *words, env=environ)
+        self.assertEqual((0, f"http://127.0.0.1:{port}\n", ""), ran)
+
+    def test_children_that_are_ignored(self) -> None:
+        """Started by somebody who ignores SIGCHLD: the statuses, and an end, all the same."""
+
+        def ignore() -> None:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+        ran = self.ran("--", "sh", "-c", "exit 7", preexec_fn=ignore)
+        self.assertEqual((7, "", ""), ran)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            status, _, _ = self.ran("--port", port, "--", "true", preexec_fn=ignore)
+        self.assertEqual(73, status)
+
     def test_secrets(self) -> None:
         """The gateway's password is in no command line but the one that had it."""
         users = Path(self.mktemp()).absolute()
@@ -260,6 +296,30 @@ class PartTests(SynchronousTestCase):
         self.assertEqual(url, with_user(url, Settings()))
         settings = Settings(local_users={"a b": "c:d@e", "f": "g"})
         self.assertEqual("http://a%20b:c%3Ad%40e@127.0.0.1:5", with_user(url, settings))
+
+    def test_defaults(self) -> None:
+        """A default is for what is no flag, no variable, and not in the file."""
+        self.assertEqual(DEFAULTS, with_defaults({}, {"ALUVIA_PORT": "", "PORT": "1"}))
+        given = {"port": "1", "admin-port": "2", "log-level": "info", "drain-timeout": "3"}
+        config = Path(self.mktemp())
+        for name, text in given.items():
+            lacking = {key: value for key, value in DEFAULTS.items() if key != name}
+            self.assertEqual(lacking | {name: text}, with_defaults({name: text}, {}))
+            variable = f"ALUVIA_{name.upper().replace('-', '_')}"
+            self.assertEqual(lacking, with_defaults({}, {variable: text}))
+            config.write_text(f"{name} = {text if text.isdigit() else repr(text)}\n")
+            self.assertEqual(lacking, with_defaults({}, {"ALUVIA_CONFIG": str(config)}))
+            flags = {"config": str(config), "rule": ["*"]}
+            self.assertEqual(lacking | flags, with_defaults(flags, {"ALUVIA_CONFIG": "/nowhere"}))
+
+    def test_two_ports(self) -> None:
+        """One of ours may be the other's default in ``twistd aluvia``."""
+        environ = {"ALUVIA_GATEWAY_URL": "http://127.0.0.1:9", "ALUVIA_ADMIN_PORT": "18787"}
+        settings = load_settings(with_defaults({}, environ), environ)
+        self.assertEqual((0, 18787), (settings.port, settings.admin_port))
+        del environ["ALUVIA_ADMIN_PORT"]
+        settings = load_settings(with_defaults({"port": "18788"}, environ), environ)
+        self.assertEqual((18788, None), (settings.port, settings.admin_port))
 
     def test_token(self) -> None:
         """A token is in the environment of the proxy, and above a file that is named there."""

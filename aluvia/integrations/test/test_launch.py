@@ -19,6 +19,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import aluvia
+from aluvia.arguments import ARGUMENTS
 from aluvia.client import AluviaClient
 from aluvia.errors import (
     AluviaError,
@@ -106,12 +107,14 @@ class CostTests(SynchronousTestCase):
         self.assertEqual(supervise.NOTIFY_VARIABLES, child.NOTIFY_VARIABLES)
 
     def test_arguments(self) -> None:
-        """Every argument of a client is one here, with its default, but for the reactor."""
+        """Every argument of a client is one here, of the same kind and default, but the reactor."""
         ours = inspect.signature(aluvia.launch).parameters
         theirs = inspect.signature(AluviaClient).parameters
+        self.assertEqual(set(ARGUMENTS), set(ours))
         self.assertEqual({"reactor"}, set(theirs) - set(ours))
         self.assertEqual({"gateway_url", "rules"}, set(ours) - set(theirs))
-        differ = [name for name in set(theirs) & set(ours) if str(theirs[name]) != str(ours[name])]
+        both = set(theirs) & set(ours)
+        differ = [name for name in both if str(theirs[name]) != str(ours[name])]
         self.assertEqual(["log_level"], differ)
 
 
@@ -230,6 +233,7 @@ class ErrorTests(SynchronousTestCase):
         """What makes no sense is said by the argument's name."""
         for name, value in (
             ("poll_interval", 0.5),
+            ("poll_interval", 1e-05),
             ("api_base_url", "ftp://a"),
             ("gateway_port", 0),
             ("gateway_host", "a b"),
@@ -238,6 +242,7 @@ class ErrorTests(SynchronousTestCase):
             ("connection", "a/b"),
             ("on_no_config", "maybe"),
             ("gateway_ca", "/nowhere"),
+            ("gateway_ca", Path("/nowhere")),
             ("rules", ["a.example"]),
         ):
             said = self.refused(ValueError, token=TOKEN, **{name: value})
@@ -362,6 +367,13 @@ class ControlPlaneTests(TestCase):
         self.assertEqual(200, error.status_code)
         self.plane.go_down()
         self.assertIsNone((await self.refused(ApiError)).status_code)
+
+    async def test_values(self) -> None:
+        """A number with many digits, and a file that is no text but a path."""
+        kept = Path(self.mktemp()).absolute()
+        session = await self.launch(poll_interval=10 / 3, state_file=kept)
+        self.assertEqual(200, await self.get(session, "127.0.0.1"))
+        self.assertTrue(kept.exists())
 
     async def test_not_strict(self) -> None:
         """A start without a configuration, if that is asked for."""
