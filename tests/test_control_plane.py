@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 
-from aluvia.testing.control_plane import always
+from aluvia.testing.control_plane import FakeControlPlane, always
 from aluvia.testing.faults import Accepting, Echo, FaultPeer, Stall
 from aluvia.testing.origin import Visit
 from tests.aluvia_process import AluviaProcess, reactor, until
@@ -101,14 +101,28 @@ class FailedStartTests(FollowingCase):
             self.assertEqual(len(plane.asked), asked + 1)
 
     async def test_signal_while_the_api_is_silent(self) -> None:
-        """SIGTERM ends a start that waits for its answer."""
-        peer = self.peer([Stall()])
+        """
+        SIGTERM ends a start that waits for its answer; also one that could go on without it, which
+        binds nothing then.
+        """
         plane = self.plane()
-        process = self.follow(plane, "--api-base-url", f"http://127.0.0.1:{peer.port}/v1")
+        state = self.path("state.json")
+        kept = await self.follow(plane, "--state-file", state).ready()
+        await kept.stop()
+        for options in ((), ("--no-strict",), ("--state-file", state)):
+            await self.ends_while_it_asks(plane, *options)
+
+    async def ends_while_it_asks(self, plane: FakeControlPlane, *options: str) -> None:
+        """SIGTERM, once it has asked an API that does not answer."""
+        peer = self.peer([Stall()])
+        base_url = f"http://127.0.0.1:{peer.port}/v1"
+        process = self.follow(plane, "--api-base-url", base_url, *options)
         await until(lambda: peer.accepted, SECONDS, "it asks")
         process.send_signal(signal.SIGTERM)
         self.assertEqual(await process.wait(), 128 + signal.SIGTERM, process.output)
         process.assert_quiet()
+        for line in ("The proxy is", "state file", "cannot be reached"):
+            self.assertNotIn(line, process.output)
 
 
 class _Garbage:

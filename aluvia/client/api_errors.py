@@ -3,7 +3,8 @@ What an API says of an error, in words for people.
 
 Some APIs quote what they were sent, and what they say is shown: in the log, on the admin port, on
 standard error. So the token is taken out of it where it comes in (:mod:`aluvia.client.user_api`),
-and the gateway's credentials here.
+and the gateway's credentials here; and it is shown on one line, without what a terminal would act
+on. What it says under ``details`` stays as it is, for programs.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import collections.abc
 
 from aluvia.client.user_api import Answer, without_secrets
 from aluvia.errors import ApiError
+from aluvia.telemetry.logs import escape
 
-#: More of a message is not shown.
+#: More of a message, or of a code, is not shown.
 MESSAGE_CHARACTERS = 300
 
 
@@ -31,10 +33,15 @@ def api_error(answer: Answer, redact: collections.abc.Callable[[str], str]) -> A
         code = told.get("code")
         message = told.get("message") or told.get("detail") or told.get("title")
         details = told.get("details") or told.get("errors")
-    said = f": {message[:MESSAGE_CHARACTERS]}" if isinstance(message, str) else "."
+    said = f": {_shown(message)}" if isinstance(message, str) else "."
     return ApiError(
         f"The API answered {answer.status}{said}",
         status_code=answer.status,
-        code=code if isinstance(code, str) else None,
+        code=_shown(code) if isinstance(code, str) else None,
         details=details,
     )
+
+
+def _shown(text: str) -> str:
+    # Cut first: of a text without end no more is looked at than is shown.
+    return escape(text[:MESSAGE_CHARACTERS])[:MESSAGE_CHARACTERS]

@@ -42,7 +42,8 @@ class User:
     A control plane's user: what it says of whoever owns the token.
 
     :ivar rules: as they were sent, but for what is no string.
-    :ivar other: fields that we know nothing of.
+    :ivar other: fields that we know nothing of. They make no difference: users are equal without
+        them, since a time stamp among them is no other configuration.
     """
 
     proxy_username: str = attrs.field(repr=False)
@@ -50,7 +51,7 @@ class User:
     rules: tuple[str, ...] = ()
     session_id: str | None = None
     target_geo: str | None = None
-    other: typing.Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    other: typing.Mapping[str, object] = attrs.field(factory=dict, repr=False, eq=False)
 
     def fields(self) -> dict[str, object]:
         """The fields as a control plane sends them."""

@@ -30,7 +30,7 @@ any, but too late        ``overtaken``       dropped, and asked again
 
 An answer is too late if since its question another one's configuration was taken, a PATCH's among
 them: two that were out at once may come back in either order, and the older must not replace the
-newer. Back-off is full jitter up to :data:`BACK_OFF_SECONDS`, or what ``Retry-After`` says.
+newer. Back-off is :mod:`aluvia.client.back_off`'s.
 
 Out of turn, a question may be asked for by :meth:`ControlPlane.poll_soon`: SIGHUP, a gateway that
 refuses the credentials, and a PATCH whose answer was no configuration do. Any number of callers
@@ -38,8 +38,10 @@ share one, and there is at most one in a second (:mod:`aluvia.client.out_of_turn
 for a back-off, but for a ``Retry-After``.
 
 Where the server names a monitor, that is asked in place of the tick: its answer comes when
-something changes. It is given up for plain polling when it fails, until a plain answer names it
-again.
+something changes. One that answers sooner than it was asked to is asked no more than once in
+:data:`~aluvia.client.out_of_turn.OUT_OF_TURN_SECONDS`, whatever it answers, and with the next tick
+if nothing has changed. One that fails is given up for plain polling
+(:mod:`aluvia.client.monitor`).
 """
 
 from __future__ import annotations
@@ -49,19 +51,16 @@ import random
 import typing
 
 import attrs
-from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.client.api_errors import api_error
-from aluvia.client.config import (
-    BadConfigurationError,
-    Snapshot,
-    User,
-    read_user,
-)
+from aluvia.client.back_off import BackOff
+from aluvia.client.config import BadConfigurationError, Snapshot, User, read_user
 from aluvia.client.gateway_place import GatewayPlace
+from aluvia.client.monitor import Monitor
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS, OutOfTurn, report
 from aluvia.client.polls import (
     API_ERROR,
@@ -82,8 +81,6 @@ from aluvia.telemetry.redaction import Redactor
 
 log = Logger()
 
-#: The longest back-off; seconds.
-BACK_OFF_SECONDS = 60.0
 _NOT_MODIFIED = 304
 _REFUSALS = (401, 403)
 
@@ -130,7 +127,6 @@ class ControlPlane:
         self._follow = follow
         self._learn = learn
         self._state = state
-        self._jitter = jitter
         self._log = log
         #: For what the API says of errors. The token is out of that already.
         self._redact = Redactor()
@@ -138,10 +134,8 @@ class ControlPlane:
         self._etag: str | None = None
         #: How many configurations were taken.
         self._taken = 0
-        self._failures = 0
-        self._not_before = 0.0
-        self._asked_to_wait_until = 0.0
-        self._monitor: str | None = None
+        self._back_off = BackOff(reactor, interval, jitter)
+        self._monitor = Monitor(reactor, log)
         #: The question that the tick asked, and the one out of turn.
         self._turn: Deferred[None] | None = None
         self._extra = OutOfTurn(reactor, self._poll)
@@ -161,11 +155,19 @@ class ControlPlane:
         With a state file, an API that cannot be reached, or answers 5xx, is no reason not to start:
         the configuration that is kept there is used.
 
+        Cancelled, it does not start, and is stopped.
+
         :param strict: False to start without a configuration too, if there is none to be had.
         :raises InvalidUserTokenError: the token was refused.
         :raises ApiError: anything else that is no configuration.
         """
-        await self._poll()
+        try:
+            await self._poll()
+        except CancelledError:
+            await self.stop()
+            raise
+        if self._stopped:
+            raise ApiError("The client was stopped before there was a configuration.")
         problem = self.problem
         if problem is not None and self.snapshot is None:
             error = problem.error
@@ -178,7 +180,7 @@ class ControlPlane:
         ticking.clock = self._reactor
         self._ticking = ticking
         # A monitor waits by itself, and need not wait for that.
-        ticking.start(self._interval, now=self._monitor is not None)
+        ticking.start(self._interval, now=self._monitor.address is not None)
 
     async def stop(self) -> None:
         """Leave nothing."""
@@ -198,14 +200,15 @@ class ControlPlane:
         :return: fires when a question that was asked after this call has its answer, whatever it
             is, or at once if none may be asked now.
         """
-        return self._extra.ask(self._asked_to_wait_until)
+        return self._extra.ask(self._back_off.asked_to_wait_until)
 
     async def patch(self, fields: collections.abc.Mapping[str, object]) -> None:
         """
         Change the user at the control plane, and here.
 
         :raises ApiError: if that was refused, or if there was no answer; then it is not known
-            whether it came about, and the next poll will tell.
+            whether it came about, and the next poll will tell. Where it came about, but what the
+            configuration is by now could not be asked, that is a :attr:`problem`, and no error.
         """
         # One after the other: their answers are configurations, and could overtake each other.
         await self._patching.acquire()
@@ -221,21 +224,25 @@ class ControlPlane:
                 self._take(read_user(answer.body), answer.etag)
             except BadConfigurationError:
                 await self.poll_soon()
+                # If that failed: what is used here is known to be another one than is there.
+                self._back_off.skip()
+            else:
+                self._renewed()
         finally:
             self._patching.release()
 
     # Asking.
 
     def _tick(self) -> None:
-        if self._turn is None and self._reactor.seconds() >= self._not_before:
+        if self._turn is None and self._reactor.seconds() >= self._back_off.until:
             turn = self._turn = Deferred.fromCoroutine(self._take_turn())
             turn.addBoth(self._turn_over)
 
     async def _take_turn(self) -> None:
-        if self._monitor is None:
+        if self._monitor.address is None:
             await self._poll()
         else:
-            await self._watch(self._monitor)
+            await self._watch(self._monitor.address)
 
     def _turn_over(self, result: Failure | None) -> None:
         self._turn = None
@@ -244,56 +251,66 @@ class ControlPlane:
     async def _poll(self) -> None:
         """Ask once, and do what the answer says; what goes wrong is kept as :attr:`problem`."""
         began = self._reactor.seconds()
-        await self._question(self._api.get(self._etag))
+        came_to = await self._question(self._api.get(self._etag))
+        if isinstance(came_to, PollProblem):
+            self._failed(came_to)
         self.polls.seconds.observe(self._reactor.seconds() - began)
 
-    async def _watch(self, monitor: str) -> None:
+    async def _watch(self, address: str) -> None:
         """Ask a monitor, again and again, as long as that goes well."""
-        while self._monitor == monitor:
-            began = self._reactor.seconds()
-            outcome = await self._question(self._api.monitor(monitor, self._etag))
-            if outcome not in (CHANGED, UNCHANGED, OVERTAKEN):
-                self._monitor = None
-            took = self._reactor.seconds() - began
-            if outcome != CHANGED and took < OUT_OF_TURN_SECONDS:
-                # It does not wait as it was asked to; that must not become a flood.
+        while self._monitor.address == address:
+            next_at = self._reactor.seconds() + OUT_OF_TURN_SECONDS
+            came_to = await self._question(self._api.monitor(address, self._etag))
+            if isinstance(came_to, PollProblem):
+                self._monitor.failed(came_to)
                 return
+            self._monitor.works()
+            early = next_at - self._reactor.seconds()
+            if early > 0:
+                # It does not wait as it was asked to; that must not become a flood.
+                await deferLater(self._reactor, early)
+                if came_to == UNCHANGED:
+                    return
 
     async def _question(
         self, asking: collections.abc.Coroutine[typing.Any, typing.Any, Answer]
-    ) -> str:
+    ) -> str | PollProblem:
+        """Ask, and use what is good: what that came to, or what is wrong with it."""
         taken = self._taken
+        came_to: str | PollProblem
         try:
             answer = await asking
         except ApiError as error:
-            # A question that is given up because we stop says nothing about the API.
-            return UNREACHABLE if self._stopped else self._failed(UNREACHABLE, error)
-        if taken != self._taken:
-            self.polls.outcomes[OVERTAKEN] = self.polls.outcomes.get(OVERTAKEN, 0) + 1
-            return OVERTAKEN
-        return self._answered(answer)
+            came_to = PollProblem(UNREACHABLE, error)
+        else:
+            came_to = OVERTAKEN if taken != self._taken else self._answered(answer)
+        self.polls.count(came_to.outcome if isinstance(came_to, PollProblem) else came_to)
+        return came_to
 
     # What an answer does.
 
-    def _answered(self, answer: Answer) -> str:
+    def _answered(self, answer: Answer) -> str | PollProblem:
         if answer.status == _NOT_MODIFIED and self.snapshot is not None:
-            self._monitor = answer.monitor or self._monitor
-            return self._renewed(UNCHANGED)
+            if answer.monitor is not None:
+                self._monitor.named(answer.monitor)
+            self._renewed()
+            return UNCHANGED
         if answer.status in _REFUSALS:
             refusal = InvalidUserTokenError(f"The API refused the token ({answer.status}).")
-            return self._failed(TOKEN_REFUSED, refusal, answer.retry_after)
+            return PollProblem(TOKEN_REFUSED, refusal, answer.retry_after)
         if answer.status != 200:
             error = api_error(answer, self._redact)
-            return self._failed(API_ERROR, error, answer.retry_after)
+            return PollProblem(API_ERROR, error, answer.retry_after)
         try:
             changed = self._take(read_user(answer.body), answer.etag)
         except BadConfigurationError as bad:
             error = ApiError(
                 f"The API answered 200 without a good configuration. {bad}", status_code=200
             )
-            return self._failed(BAD_ANSWER, error, answer.retry_after)
-        self._monitor = answer.monitor
-        return self._renewed(CHANGED if changed else UNCHANGED)
+            return PollProblem(BAD_ANSWER, error, answer.retry_after)
+        self._monitor.named(answer.monitor)
+        self._renewed()
+        return CHANGED if changed else UNCHANGED
 
     def _take(self, user: User, etag: str | None) -> bool:
         """
@@ -338,42 +355,28 @@ class ControlPlane:
         )
         return True
 
-    def _renewed(self, outcome: str) -> str:
+    def _renewed(self) -> None:
+        """What is configured is known to be right."""
         if self.problem is not None:
             self._log.info("The API answers well again.")
         self.problem = None
         self.renewed_at = self._reactor.seconds()
-        self._failures = 0
-        self._not_before = self._asked_to_wait_until = 0.0
-        self.polls.outcomes[outcome] = self.polls.outcomes.get(outcome, 0) + 1
-        return outcome
+        self._back_off.over()
 
-    def _failed(
-        self,
-        outcome: str,
-        error: ApiError | InvalidUserTokenError,
-        retry_after: float | None = None,
-    ) -> str:
-        now = self._reactor.seconds()
-        self._failures += 1
-        # The exponent is bounded too: 2.0 ** 1100 is no number any more.
-        longest = min(BACK_OFF_SECONDS, self._interval * 2.0 ** min(self._failures, 10))
-        self._not_before = now + self._jitter() * longest
-        if retry_after is not None:
-            self._asked_to_wait_until = now + retry_after
-            self._not_before = max(self._not_before, self._asked_to_wait_until)
-        problem = PollProblem(outcome, str(error), error)
+    def _failed(self, problem: PollProblem) -> None:
+        if self._stopped:
+            # A question that is given up because we stop says nothing about the API.
+            return
+        self._back_off.failed(problem.retry_after)
         last, self.problem = self.problem, problem
-        self.polls.outcomes[outcome] = self.polls.outcomes.get(outcome, 0) + 1
-        if last is None or (last.outcome, last.sentence) != (outcome, problem.sentence):
+        if last is None or (last.outcome, last.sentence) != (problem.outcome, problem.sentence):
             why = problem.sentence
             if self.snapshot is not None:
                 why += " What is configured stays in use."
-            if outcome == TOKEN_REFUSED:
+            if problem.outcome == TOKEN_REFUSED:
                 self._log.error("{why}", why=why)
             else:
                 self._log.warn("{why}", why=why)
-        return outcome
 
     def _start_from_state(self) -> bool:
         kept = None if self._state is None else self._state.read()

@@ -85,7 +85,8 @@ class OutOfTurn:
     def _answered(self, result: Failure | None, told: list[Deferred[None]]) -> None:
         self._asking = None
         self._tell(told)
-        if self._waiting and not self._stopped:
+        # Who was told just now may have asked again, and so arranged it.
+        if self._waiting and self._next is None and not self._stopped:
             self._arrange()
         report(result)
 

@@ -25,8 +25,8 @@ from aluvia.wire.headers import FORWARDING, Field, FieldNames
 
 log = Logger()
 
-#: RFC 9209 section 2.3.22 recommends 500; but the next request may well be answered.
-UNCONFIGURED = DialError(
+# RFC 9209 section 2.3.22 recommends 500; but the next request may well be answered.
+_UNCONFIGURED = (
     "proxy_configuration_error",
     503,
     "There is no configuration yet: the control plane has not answered.",
@@ -121,7 +121,8 @@ class ClientPolicy:
 
     def _unconfigured(self) -> None:
         if self._refuse_unconfigured:
-            raise UNCONFIGURED
+            # A new one each time: an exception keeps the frames of every place where it was raised.
+            raise DialError(*_UNCONFIGURED)
         self._counters.fail_opens += 1
         if not self._fail_open_logged:
             self._fail_open_logged = True

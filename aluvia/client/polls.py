@@ -28,15 +28,24 @@ class Polls:
         self.outcomes: dict[str, int] = {}
         self.seconds = Histogram()
 
+    def count(self, outcome: str) -> None:
+        """One more answer."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+
 
 @attrs.frozen
 class PollProblem:
     """
     Why the configuration could not be renewed.
 
-    :ivar sentence: for people; without secrets.
+    :ivar retry_after: when the server wants to be asked again; seconds, None if it did not say.
     """
 
     outcome: str
-    sentence: str
     error: ApiError | InvalidUserTokenError
+    retry_after: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        """For people; without secrets."""
+        return str(self.error)

@@ -67,7 +67,8 @@ class StateFile:
         }
         try:
             _replace(self.path, json.dumps(kept).encode("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
+            # Fields that we know nothing of may be nested as deep as can just be read.
             if not self._failed:
                 self._log.warn(
                     "The state file {path} cannot be written: {why}",

@@ -16,28 +16,37 @@ What an answer means is not decided here (:mod:`aluvia.client.control` does that
 there was one. Bounds: :data:`TIMEOUT` for the whole of an exchange, from the look-up of the name to
 the last byte; :data:`BODY_BYTES`; no redirect is followed, since the token would go along; no
 coding is accepted, since a short body may decode into a long one; cookies are forgotten.
+
+Whoever cancels a question gets :class:`~twisted.internet.defer.CancelledError`: that the asker gave
+up says nothing about the API, so it is no :class:`~aluvia.errors.ApiError`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import typing
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import attrs
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
-from twisted.web.http import stringToDatetime
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from aluvia import __version__
+from aluvia.client.answer_fields import entity_tag, monitor_address, retry_after
 from aluvia.errors import ApiError
 from aluvia.net.dial import Dialers
 from aluvia.net.endpoint import WebEndpoints
@@ -60,9 +69,6 @@ MONITOR_WAIT = 25
 CONNECTIONS = 2
 IDLE_SECONDS = 60
 
-#: A ``Retry-After`` that asks for more is taken for this; seconds.
-RETRY_AFTER_SECONDS = 3_600.0
-
 _USER_AGENT = f"aluvia/{__version__}".encode("ascii")
 
 
@@ -73,7 +79,7 @@ class Answer:
 
     :ivar body: decoded from JSON; :data:`NO_JSON` where it is none.
     :ivar etag: verbatim.
-    :ivar retry_after: seconds, at most :data:`RETRY_AFTER_SECONDS`; None if it did not say.
+    :ivar retry_after: seconds; None if it did not say.
     :ivar monitor: an address on the API's own origin that can be long-polled; None without one.
     """
 
@@ -185,16 +191,35 @@ class UserAPI:
         exchange: Deferred[Answer] = Deferred.fromCoroutine(
             self._exchange(method, url, headers, fields)
         )
+        late = False
+
+        def end() -> None:
+            nonlocal late
+            late = True
+            exchange.cancel()
+
+        timer = self._reactor.callLater(timeout, end)
         self._exchanges.add(exchange)
         try:
-            return await exchange.addTimeout(timeout, self._reactor)
+            return await exchange
         except ApiError:
             raise
         except Exception as error:
-            why = "the client was stopped." if self._closed else _cause(error, timeout)
+            # A cancellation does not say whose it is. That at the end of the client and that at the
+            # end of the time are ours; any other is the asker's own.
+            if self._closed:
+                why = "the client was stopped."
+            elif late:
+                why = f"it did not answer within {timeout:g} seconds."
+            elif _is_cancellation(error):
+                raise CancelledError from None
+            else:
+                why = _cause(error)
             raise ApiError(f"The API cannot be reached: {why}") from None
         finally:
             self._exchanges.discard(exchange)
+            if timer.active():
+                timer.cancel()
 
     async def _exchange(
         self,
@@ -213,13 +238,13 @@ class UserAPI:
         if not 200 <= response.code <= 299:
             # What an API says of an error is shown to people, and some quote what they were sent.
             body = without_secrets(body, self._redact)
-        first = _first_value(response.headers)
+        given = response.headers
         return Answer(
             response.code,
             body,
-            first("etag"),
-            _seconds(first("retry-after"), self._reactor.seconds()),
-            _monitor(response.headers, url),
+            entity_tag(_first(given, b"etag")),
+            retry_after(_first(given, b"retry-after"), self._reactor.seconds()),
+            monitor_address(given.getRawHeaders(b"link") or (), url),
         )
 
 
@@ -300,24 +325,30 @@ class _Body(Protocol):
             self.transport.loseConnection()
 
 
-def _cause(error: Exception, timeout: float) -> str:
+def _is_cancellation(error: BaseException) -> bool:
+    """Whether somebody gave up; Twisted's client wraps that, if something was sent by then."""
+    return isinstance(error, CancelledError) or any(map(_is_cancellation, _reasons(error)))
+
+
+def _cause(error: BaseException) -> str:
     """One sentence about why there was no answer, without what was sent."""
     if isinstance(error, DialError):
         return error.detail
-    if type(error).__name__ in ("TimeoutError", "CancelledError"):
-        return f"it did not answer within {timeout:g} seconds."
-    reasons = getattr(error, "reasons", None)
+    reasons = _reasons(error)
     if reasons:
-        return _cause(reasons[0].value, timeout)
+        return _cause(reasons[0])
     return f"its answer is no good HTTP, or was cut short ({type(error).__name__})."
 
 
-def _first_value(headers: Headers) -> typing.Callable[[str], str | None]:
-    def first(name: str) -> str | None:
-        values = headers.getRawHeaders(name.encode("ascii"))
-        return None if not values else values[0].decode("utf-8", "surrogateescape")
+def _reasons(error: BaseException) -> list[BaseException]:
+    if isinstance(error, ResponseFailed | RequestTransmissionFailed | RequestGenerationFailed):
+        return [failure.value for failure in error.reasons]
+    return []
 
-    return first
+
+def _first(headers: Headers, name: bytes) -> bytes | None:
+    values = headers.getRawHeaders(name)
+    return values[0] if values else None
 
 
 def _decoded(content: bytes) -> object:
@@ -336,48 +367,3 @@ def without_secrets(body: object, redact: typing.Callable[[str], str]) -> object
         return json.loads(redact(json.dumps(body)))
     except (ValueError, RecursionError):
         return NO_JSON
-
-
-def _seconds(value: str | None, now: float) -> float | None:
-    """A ``Retry-After`` in seconds, from either of its forms (RFC 9110 section 10.2.3)."""
-    if value is None:
-        return None
-    text = value.strip()
-    try:
-        seconds = float(text) if text.isdecimal() else stringToDatetime(text.encode()) - now
-    except ValueError:
-        return None
-    return min(max(0.0, seconds), RETRY_AFTER_SECONDS)
-
-
-_link = re.compile(
-    r"<([^<>]*)>((?:\s*;\s*[A-Za-z*-]+(?:\s*=\s*(?:\"[^\"]*\"|[^\s\",;]*))?)*)"
-).findall
-_relation = re.compile(r";\s*rel\s*=\s*(?:\"([^\"]*)\"|([^\s\",;]*))", re.IGNORECASE).search
-
-
-def _monitor(headers: Headers, url: str) -> str | None:
-    """The address in a Link of relation ``monitor`` (RFC 8288, RFC 5989), on our own origin."""
-    for line in headers.getRawHeaders(b"link") or ():
-        for address, parameters in _link(line.decode("latin-1")):
-            relation = _relation(parameters)
-            if relation is None or "monitor" not in (relation[1] or relation[2]).lower().split():
-                continue
-            try:
-                found: str = urljoin(url, address.strip())
-            except ValueError:
-                continue
-            if _origin(found) == _origin(url):
-                return found
-    return None
-
-
-def _origin(url: str) -> tuple[str, str, int | None] | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    except ValueError:
-        return None
-    if "@" in parts.netloc or parts.hostname is None:
-        return None
-    return parts.scheme, parts.hostname, port

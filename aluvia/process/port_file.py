@@ -38,7 +38,7 @@ class PortFile:
         try:
             with self._path.open("rb") as file:
                 content = json.loads(file.read(FILE_BYTES))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             # Not there, not to be read, or no port file: whatever it is, writing it will tell.
             return
         pid = content.get("pid") if isinstance(content, dict) else None

@@ -38,6 +38,18 @@ class ApiErrorTests(SynchronousTestCase):
         error = api_error(Answer(500, {"message": "m" * 1_000_000}), unchanged)
         self.assertLess(len(str(error)), MESSAGE_CHARACTERS + 50)
 
+    def test_one_line(self) -> None:
+        """Line ends, what a terminal acts on, and what turns text around, are escaped."""
+        for text in ("a\nb", "a\r\nb", "a\x1b[2Jb", "a\x00b", "a\x9bb", "a\u202eb", "a\u2028b"):
+            error = api_error(Answer(500, {"error": {"code": text, "message": text}}), unchanged)
+            for shown in (str(error), error.code or ""):
+                self.assertTrue(shown.isprintable(), repr(shown))
+                self.assertIn("a\\", shown)
+        for text in ("m" * 1_000_000, "\n" * 1_000_000):
+            error = api_error(Answer(500, {"error": {"code": text, "message": text}}), unchanged)
+            self.assertLess(len(str(error)), MESSAGE_CHARACTERS + 50)
+            self.assertEqual(len(error.code or ""), MESSAGE_CHARACTERS)
+
     def test_secrets(self) -> None:
         """What the API quotes is taken out, wherever it stands and however it was escaped."""
         redact = Redactor(["secret-token"])

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+import typing
 from pathlib import Path
 
+import attrs
 import hypothesis
 from hypothesis import strategies
+from twisted.logger import ILogObserver, LogEvent, Logger
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.client.config import User
@@ -37,7 +40,10 @@ class StateFileTests(SynchronousTestCase):
         """What was written is read, fields that we know nothing of among it."""
         self.assertIsNone(self.file.read())
         self.file.write(USER, '"1"')
-        self.assertEqual(self.file.read(), (USER, '"1"'))
+        kept = self.file.read()
+        assert kept is not None
+        self.assertEqual(kept, (USER, '"1"'))
+        self.assertEqual(kept[0].other, USER.other)
         self.file.write(User(proxy_username="v", proxy_password="p"), None)
         self.assertEqual(self.file.read(), (User(proxy_username="v", proxy_password="p"), None))
 
@@ -93,6 +99,23 @@ class StateFileTests(SynchronousTestCase):
             file.write(USER, None)
             self.assertIsNone(file.read())
         self.assertEqual(self.path.read_text(), "no directory")
+
+    def test_too_deep_to_be_written(self) -> None:
+        """
+        Unknown fields may be nested as deep as can just be read, and then not be written again:
+        that is said once, and what was there stays.
+        """
+        logged: list[LogEvent] = []
+        log = Logger(observer=typing.cast(ILogObserver, logged.append))
+        file = StateFile(self.path, URL, "canary-token", log)
+        file.write(USER, '"1"')
+        deep: list[object] = []
+        for _ in range(100_000):
+            deep = [deep]
+        for _ in range(2):
+            file.write(attrs.evolve(USER, session_id="new", other={"deep": deep}), None)
+        self.assertEqual(file.read(), (USER, '"1"'))
+        self.assertEqual(len(logged), 1)
 
     def test_no_file_is_not_replaced(self) -> None:
         """A pipe, as any device, keeps its name."""

@@ -8,7 +8,8 @@ import typing
 
 import trustme
 from twisted.internet import reactor as global_reactor
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from aluvia.client.local import LocalProxy
@@ -17,7 +18,7 @@ from aluvia.client.user_api import BODY_BYTES, NO_JSON, Answer, UserAPI
 from aluvia.errors import ApiError
 from aluvia.net.guard import Guard
 from aluvia.testing.control_plane import FakeControlPlane
-from aluvia.testing.faults import Close, Drip, FaultPeer, Flood, Read, Reset, Send, Stall
+from aluvia.testing.faults import Accepting, Close, Drip, FaultPeer, Flood, Read, Reset, Send, Stall
 from aluvia.testing.lies import LIES
 from aluvia.testing.origin import Visit
 from aluvia.testing.reactors import DescriptorReactor
@@ -26,6 +27,17 @@ from aluvia.testing.steps import Step
 reactor = typing.cast(DescriptorReactor, global_reactor)
 HEAD_END = b"\r\n\r\n"
 TOKEN = "canary-token"
+
+Question = typing.Callable[[UserAPI], typing.Coroutine[typing.Any, typing.Any, Answer]]
+QUESTIONS: list[Question] = [UserAPI.get, lambda api: api.patch({"rules": []})]
+
+#: What may have come of an answer when somebody gives up.
+SAID = [
+    b"",
+    b"HTTP/1.1 200",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+]
 
 
 class Hurried:
@@ -144,29 +156,19 @@ class GoodTests(UserAPICase):
         self.assertEqual((await watching).etag, '"2"')
 
     async def test_links(self) -> None:
-        """Other relations, other origins and nonsense are no monitor."""
-        port = self.plane.port
-        here = f"http://127.0.0.1:{port}"
-        for link, found in (
-            ('</m>; rel="monitor"', f"{here}/m"),
-            ("<m?a=1>;rel=monitor", f"{here}/v1/m?a=1"),
-            ('</x>; rel="self", </m>; title="a, b"; rel="up Monitor"', f"{here}/m"),
-            (f"<{here}/m>; rel=monitor", f"{here}/m"),
-            ("<http://evil.example/m>; rel=monitor", None),
-            (f"<https://127.0.0.1:{port}/m>; rel=monitor", None),
-            (f"<http://user@127.0.0.1:{port}/m>; rel=monitor", None),
-            (f"<//localhost:{port}/m>; rel=monitor", None),
-            ("<http://[::1/m>; rel=monitor", None),
-            ("</m>; rel=monitoring", None),
-            ("</m>", None),
-            ("monitor", None),
+        """Every Link is looked at, and none that leads elsewhere with the token is taken."""
+        here = f"http://127.0.0.1:{self.plane.port}"
+        for links, found in (
+            (['</x>; rel="self"', '<m>; rel="monitor"'], f"{here}/v1/m"),
+            (["<http://evil.example/m>; rel=monitor"], None),
+            ([], None),
         ):
 
-            async def linked(visit: Visit, link: str = link) -> None:
-                await visit.answer(200, [(b"Link", link.encode())], b"{}")
+            async def linked(visit: Visit, links: list[str] = links) -> None:
+                await visit.answer(200, [(b"Link", link.encode()) for link in links], b"{}")
 
             self.plane.lie = linked
-            self.assertEqual((await self.api().get()).monitor, found, link)
+            self.assertEqual((await self.api().get()).monitor, found, links)
 
 
 class LyingTests(UserAPICase):
@@ -185,24 +187,24 @@ class LyingTests(UserAPICase):
             self.assertEqual((answer.status, answer.body), (status, NO_JSON))
         self.assertEqual({visit.target for visit in self.plane.asked}, {b"/v1/user"})
 
-    async def test_retry_after(self) -> None:
-        """Seconds or a date, bounded; anything else is none."""
-        for text, seconds in (
-            (b"120", 120.0),
-            (b"0", 0.0),
-            (b"999999999999", 3600.0),
-            (b"Fri, 01 Jan 2100 00:00:00 GMT", 3600.0),
-            (b"Mon, 01 Jan 2001 00:00:00 GMT", 0.0),
-            (b"soon", None),
-            (b"-1", None),
-            (b"1.5", None),
+    async def test_fields(self) -> None:
+        """Whatever the fields around it say, a good answer is one."""
+        for name, value, seconds in (
+            (b"Retry-After", b"120", 120.0),
+            (b"Retry-After", b"", None),
+            (b"Retry-After", b"soon", None),
+            (b"Retry-After", b"Sun, 06 Nov " + b"9" * 400 + b" 08:49:37 GMT", None),
+            (b"ETag", b"", None),
+            (b"Link", b"<", None),
+            (b"Link", b"<http://[::1/m>; rel=monitor", None),
         ):
 
-            async def lie(visit: Visit, text: bytes = text) -> None:
-                await visit.answer(503, [(b"Retry-After", text)], b"")
+            async def lie(visit: Visit, name: bytes = name, value: bytes = value) -> None:
+                await visit.answer(200, [(name, value)], b'{"a": 1}')
 
             self.plane.lie = lie
-            self.assertEqual((await self.api().get()).retry_after, seconds, text)
+            answer = await self.api().get()
+            self.assertEqual(answer, Answer(200, {"a": 1}, retry_after=seconds), value)
 
     async def test_bodies(self) -> None:
         """What is no JSON is said to be none: HTML, broken, deep, not UTF-8, nothing."""
@@ -285,6 +287,52 @@ class LyingTests(UserAPICase):
             await api.close()
             await self.closed(peer)
         self.assertEqual(self.flushLoggedErrors(), [])
+
+    def silent(self) -> typing.Iterator[tuple[Question, FaultPeer, int]]:
+        """Each question, with a peer that says so many bytes of an answer, and no more."""
+        for ask in QUESTIONS:
+            for said in SAID:
+                peer = FaultPeer(reactor, [Read(until=HEAD_END), Send(said)])
+                self.addCleanup(peer.stop)
+                yield ask, peer, len(said)
+
+    async def test_too_late(self) -> None:
+        """What is late is said to be, however much has come."""
+        for ask, peer, _ in self.silent():
+            api = self.api(f"http://{peer.authority}/v1", Hurried())
+            self.assertIn("did not answer within 10 seconds", await self.refused(ask(api)))
+            await self.closed(peer)
+
+    async def test_cancelled(self) -> None:
+        """
+        Who cancels a question gets just that, however much has come, and not that the API did not
+        answer; its connection ends.
+        """
+        for ask, peer, said in self.silent():
+            asking = Deferred.fromCoroutine(ask(self.api(f"http://{peer.authority}/v1")))
+            await self.said(peer, said)
+            asking.cancel()
+            self.failureResultOf(asking, CancelledError)
+            await self.closed(peer)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def test_cancelled_early(self) -> None:
+        """So does who cancels before anything could come, or while it is still dialled."""
+        for accepting in (Accepting.ACCEPT, Accepting.IGNORE):
+            for ask in QUESTIONS:
+                peer = FaultPeer(reactor, [Read(until=HEAD_END)], accepting=accepting)
+                self.addCleanup(peer.stop)
+                asking = Deferred.fromCoroutine(ask(self.api(f"http://{peer.authority}/v1")))
+                asking.cancel()
+                self.failureResultOf(asking, CancelledError)
+                await self.closed(peer)
+
+    async def said(self, peer: FaultPeer, count: int) -> None:
+        """Wait until a peer's only connection has so many bytes, and whoever asks has them too."""
+        await peer.when(lambda: any(each.received for each in peer.open))
+        await peer.when(lambda: all(each.bytes_sent >= count for each in peer.open))
+        for _ in range(3):
+            await deferLater(typing.cast(typing.Any, reactor), 0)
 
     async def closed(self, peer: FaultPeer) -> None:
         """Wait until a peer has no connection any more."""

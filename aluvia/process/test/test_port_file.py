@@ -99,6 +99,7 @@ class PortFileTests(SynchronousTestCase):
             (json.dumps({"pid": "x"}), True),
             (json.dumps([child.pid]), True),
             ("what is this", True),
+            ("[" * port_file.FILE_BYTES, True),
         ):
             self.path.write_text(content)
             PortFile(self.path).take_away_stale()
