@@ -6,11 +6,21 @@ import ast
 import configparser
 import re
 import sys
+import types
+import typing
 import unittest
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.client import admin_metrics
+from aluvia.client.config import Snapshot
 from aluvia.client.options import OPTIONS
+from aluvia.client.polls import Polls
+from aluvia.client.test.fake_observed import FakeObserved
+from aluvia.forwarding.counters import Counters
+from aluvia.gateway import observed as gateway_observed
+from aluvia.rules import RuleSet
+from aluvia.telemetry.exposition import Families
 from tests.checkout import CHECKOUT
 
 DOCS = CHECKOUT / "docs"
@@ -92,15 +102,25 @@ class DocumentationTests(SynchronousTestCase):
         self.assertEqual(shown.intersection(PROXY_ERRORS), told)
 
     def test_metrics(self) -> None:
-        """The reference names exactly the metrics that a scrape shows."""
-        source = (CHECKOUT / "aluvia/client/observed.py").read_text(encoding="utf-8")
-        shown = re.findall(
-            r"^``(aluvia_\w+)(?:\{.*\})?``$", page("reference/metrics"), re.MULTILINE
+        """The reference names exactly the metrics that a scrape shows, in their order."""
+        observed = FakeObserved()
+        observed.polls = Polls()
+        observed.now = Snapshot(gateway=None, rules=RuleSet.compile([]), fetched_at=0.0)
+        self.assertEqual(_documented("metrics"), _scraped(admin_metrics.measure(observed, 1.0)))
+
+    def test_metrics_of_the_gateway(self) -> None:
+        """So it is with those of the gateway."""
+        observed: typing.Any = types.SimpleNamespace(
+            counters=Counters(),
+            started_at=0.0,
+            connections_open=0,
+            accepting=True,
+            draining=False,
+            account_count=0,
+            monitors_waiting=0,
+            store_problem=None,
         )
-        self.assertEqual(
-            [re.sub("_(total|info)$", "", name) for name in shown],
-            re.findall(r'"(aluvia_\w+)"', source),
-        )
+        self.assertEqual(_documented("gateway"), _scraped(gateway_observed.measure(observed, 1.0)))
 
     def test_dependencies(self) -> None:
         """What is imported is declared, and what is declared is explained."""
@@ -134,6 +154,17 @@ class DocumentationTests(SynchronousTestCase):
             if "test" not in path.parts
         }
         self.assertEqual(sorted(shown), sorted(there))
+
+
+def _documented(name: str) -> list[str]:
+    shown = re.findall(
+        r"^``(aluvia_\w+)(?:\{.*\})?``(?: |$)", page(f"reference/{name}"), re.MULTILINE
+    )
+    return [re.sub("_(total|info)$", "", each) for each in shown]
+
+
+def _scraped(families: Families) -> list[str]:
+    return [each.name for each in families.collect() if each.name.startswith("aluvia_")]
 
 
 def _is_test(name: str) -> bool:

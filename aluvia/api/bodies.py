@@ -33,10 +33,15 @@ def read_object(request: Request) -> dict[str, typing.Any]:
         )
     assert request.content is not None
     try:
-        body = json.loads(request.content.read().decode("utf-8"))
+        body = json.loads(request.content.read().decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Problem(400, "invalid_json", "The body is no JSON.") from None
     if not isinstance(body, dict):
         fault = Fault("", "must be an object")
         raise Problem(422, "invalid_fields", "The body must be an object.", [fault])
     return body
+
+
+def _no_constant(name: str) -> typing.NoReturn:
+    # Python reads NaN and Infinity, which JSON has not.
+    raise ValueError(name)

@@ -1,81 +1,73 @@
 """
-A site for an API: how much a client may send, how long it may take, and how many there may be.
+A site of ``twisted.web`` with bounds: how much a client may send, how long it may take, and how
+many there may be. What they are is the site's own (:class:`Bounds`).
 
-============================================  ====================================================
-a head                                        16 KiB, and 500 fields (twisted.web's own bounds)
-a body (:data:`BODY_BYTES`)                   refused by its length, before any of it is taken: 413;
-                                              one that does not say its length: 411
-a request (:data:`REQUEST_SECONDS`)           whole, that long after the connection or the last
-                                              answer; whatever drips in meanwhile moves nothing
-connections (:data:`CONNECTIONS`)             one more is closed unanswered
-============================================  ====================================================
+=============  ===================================================================================
+a head         twisted.web answers a longer one with 400, and one of more than 500 fields
+a body         refused by its length, before any of it is taken: 413; one that does not say its
+               length: 411
+a request      whole in time; whatever drips in meanwhile moves nothing
+an idle time   closed when it is over
+a connection   closed unanswered where there are as many as there may be
+=============  ===================================================================================
 
-A path has no percent-encoding and no empty segment in it, and a request names one host; what is
-otherwise is answered here, since what routes requests would stumble over it.
+A site is also given a :data:`Judge`, which sees a request before any resource does, and a
+:data:`Tell`, which writes its errors.
 """
 
 from __future__ import annotations
 
+import io
 import typing
-from http import HTTPStatus
 
+import attrs
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, datetimeToString
-from twisted.web.resource import IResource
+from twisted.web.resource import IResource, getChildForRequest
 from twisted.web.server import Request, Site
 
-from aluvia.api import problems
 from aluvia.api.problems import Problem
-from aluvia.wire.errors import ProtocolViolation
-from aluvia.wire.target import parse_authority
 
-__all__ = ["BoundedChannel", "BoundedRequest", "BoundedSite", "prepare", "send_problem"]
+__all__ = ["BoundedChannel", "BoundedRequest", "BoundedSite", "Bounds", "Judge", "Tell"]
 
 log = Logger()
 
-#: Half of what a client of the API takes, which JSON may make twice as long.
-BODY_BYTES = 524_288
+#: Looks at a request that is whole.
+#: Raises :class:`~aluvia.api.problems.Problem` if no resource is to see it.
+Judge: typing.TypeAlias = typing.Callable[[Request], None]
 
-CONNECTIONS = 2048
-
-REQUEST_SECONDS = 30.0
-
-_ALWAYS = (
-    (b"Cache-Control", b"no-store"),
-    (b"X-Content-Type-Options", b"nosniff"),
-)
+#: Answers a request with an error, and ends it.
+Tell: typing.TypeAlias = typing.Callable[[Request, Problem], None]
 
 
-def prepare(request: Request, status: int, content_type: bytes | None = None) -> None:
-    """Set what every answer has."""
-    request.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))
-    for name, value in _ALWAYS:
-        request.setHeader(name, value)
-    if content_type is None:
-        request.responseHeaders.removeHeader(b"content-type")
-    else:
-        request.setHeader(b"Content-Type", content_type)
-
-
-def send_problem(request: Request, problem: Problem) -> bytes:
+@attrs.frozen
+class Bounds:
     """
-    Make the head of an answer that is an error.
+    What one site takes.
 
-    :return: its body.
+    :ivar connections: at once.
+    :ivar head_bytes: of a request line and its fields together.
+    :ivar body_bytes: of a body; it is held in memory.
+    :ivar request_seconds: in which a request is whole, from its first byte on.
+    :ivar idle_seconds: from the connection, or the last answer, to the first byte of a request.
     """
-    body = problem.body()
-    prepare(request, problem.status, problems.CONTENT_TYPE)
-    for name, value in problem.fields:
-        request.setHeader(name, value)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
+
+    connections: int
+    head_bytes: int
+    body_bytes: int
+    request_seconds: float
+    idle_seconds: float
 
 
 class BoundedRequest(Request):
-    """A request that is judged before it is routed."""
+    """
+    A request that is judged before it is routed.
+
+    Its path is not decoded: the segments that resources are looked up by are those that were sent.
+    """
 
     def gotLength(self, length: int | None) -> None:
         """
@@ -85,34 +77,35 @@ class BoundedRequest(Request):
         :param length: None for a chunked body.
         """
         super().gotLength(length)
+        self.setHeader(b"Date", datetimeToString())
+        most = self._bounded_channel.site.bounds.body_bytes
         if length is None:
             self._refuse_body(Problem(411, "length_required", "A body must say its length."))
-        elif length > BODY_BYTES:
-            detail = f"A body has at most {BODY_BYTES} bytes here."
+        elif length > most:
+            detail = f"A body has at most {most} bytes here."
             self._refuse_body(Problem(413, "body_too_long", detail))
 
     def process(self) -> None:
         """Judge, and hand over to the resource."""
-        channel: typing.Any = self.channel
+        channel = self._bounded_channel
         channel.request_is_whole()
-        self.setHeader(b"Date", datetimeToString())
+        site = channel.site
         self.prepath = []
         self.postpath = self.path[1:].split(b"/")
         try:
-            _judge(self)
-            channel.site.resource.render(self)
+            site.judge(self)
+            getChildForRequest(site.resource, self).render(self)
         except Problem as problem:
-            self._answer(problem)
+            self._refuse(problem)
         except Exception:
             # A bug of ours: the log has it, the answer has not.
-            log.failure("The API could not answer {path}", path=self.path)
-            if not self.startedWriting:
-                self._answer(Problem(500, "internal_error", "It failed; the log says why."))
+            log.failure("A request for {path} could not be answered", path=self.path)
+            self._refuse(Problem(500, "internal_error", "It failed; the log says why."))
 
-    def _answer(self, problem: Problem) -> None:
-        body = send_problem(self, problem)
-        self.write(b"" if self.method == b"HEAD" else body)
-        self.finish()
+    @property
+    def _bounded_channel(self) -> BoundedChannel:
+        # twisted.web's type for it is that of any channel.
+        return typing.cast(BoundedChannel, self.channel)
 
     def _refuse_body(self, problem: Problem) -> None:
         # Whoever waits to be asked for the body must not be asked behind the refusal.
@@ -120,52 +113,63 @@ class BoundedRequest(Request):
         self.responseHeaders.setRawHeaders(b"connection", [b"close"])
         self.channel.persistent = False
         self.clientproto = b"HTTP/1.1"
-        self._answer(problem)
+        self._refuse(problem)
 
-
-def _judge(request: Request) -> None:
-    hosts = request.requestHeaders.getRawHeaders(b"host", [])
-    try:
-        if len(hosts) > 1 or (not hosts and request.clientproto != b"HTTP/1.0"):
-            raise Problem(400, "bad_host", "A request names one host.")
-        for host in hosts:
-            parse_authority(host)
-    except ProtocolViolation as violation:
-        raise Problem(400, "bad_host", violation.reason) from None
-    path = request.path
-    if not path.startswith(b"/") or b"//" in path or b"%" in path or not path.isascii():
-        raise Problem(404, "not_found", "There is nothing here.")
+    def _refuse(self, problem: Problem) -> None:
+        channel = self._bounded_channel
+        if self.startedWriting:
+            # The half of an answer is not to be waited for, nor taken for a whole one.
+            channel.abortConnection()
+        else:
+            channel.site.tell(self, problem)
 
 
 class BoundedChannel(HTTPChannel):
-    """One connection: counted by its site, and held to its time."""
+    """
+    One connection: counted by its site, and held to its times.
+
+    .. code-block:: text
+
+        it is       until                          or, when its time is over
+        ----------  -----------------------------  ---------------------------------------
+        idle        the first byte of a request    it is closed, and if it does not go, cut
+        receiving   the request is whole           it is cut
+        answering   the answer is written          it has no time of its own: resources do
+    """
 
     site: BoundedSite
-    _late: IDelayedCall | None = None
+    _idle = False
+    _timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
         """Its first request may come."""
         super().connectionMade()
+        self.totalHeadersSize = self.MAX_LENGTH = self.site.bounds.head_bytes
         self.site.channels.add(self)
         self._expect_request()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over."""
-        self.request_is_whole()
         super().connectionLost(reason)
+        self._stop_timer()
         self.site.channels.discard(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of the client; also those that waited behind an answer."""
+        if self._idle:
+            self._idle = False
+            self._start_timer(self.site.bounds.request_seconds, self.abortConnection)
+        super().dataReceived(data)
 
     def request_is_whole(self) -> None:
         """The client has done its part."""
-        late, self._late = self._late, None
-        if late is not None and late.active():
-            late.cancel()
+        self._stop_timer()
 
     def requestDone(self, request: typing.Any) -> None:  # noqa: N802
         """The answer is written; the next request may come."""
         if self.site.draining:
             self.persistent = False
-        self.request_is_whole()
+        # Also while it closes: a client may neither read nor leave.
         self._expect_request()
         super().requestDone(request)
 
@@ -175,15 +179,30 @@ class BoundedChannel(HTTPChannel):
         transport.abortConnection()
 
     def _expect_request(self) -> None:
-        # Also while it closes: a client may neither read nor leave.
-        self._late = self.callLater(REQUEST_SECONDS, self.abortConnection)
+        self._idle = True
+        self._start_timer(self.site.bounds.idle_seconds, self._close)
+
+    def _close(self) -> None:
+        self._start_timer(self.site.bounds.request_seconds, self.abortConnection)
+        self.loseConnection()
+
+    def _start_timer(self, seconds: float, then: typing.Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.callLater(seconds, then)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
 
 
 class BoundedSite(Site):
     """
     The site.
 
-    :param root: what answers, for every path.
+    :param root: where resources are looked up; they answer by themselves, and raise
+        :class:`~aluvia.api.problems.Problem` or whatever is a bug.
+    :param clock: for the times of connections.
     :ivar channels: the connections that are open.
     :ivar draining: whether each connection ends with its next answer.
     """
@@ -192,22 +211,31 @@ class BoundedSite(Site):
     protocol: typing.Any = BoundedChannel
     noisy = False
 
-    def __init__(self, root: IResource, clock: IReactorTime) -> None:
+    def __init__(
+        self, root: IResource, clock: IReactorTime, bounds: Bounds, judge: Judge, tell: Tell
+    ) -> None:
         super().__init__(
             root, BoundedRequest, timeout=None, reactor=clock, parsePOSTFormSubmission=False
         )
+        self.bounds = bounds
+        self.judge = judge
+        self.tell = tell
         self.channels: set[BoundedChannel] = set()
         self.draining = False
 
     def startFactory(self) -> None:
-        """No access log, nor the timer that serves it."""
+        """No access log: scrapes would drown what matters. Nor the timer that serves it."""
 
     def stopFactory(self) -> None:
         """There is nothing to be closed."""
 
+    def getContentFile(self, length: int | None) -> typing.IO[bytes]:  # noqa: N802
+        """Where a body is put: no file, since it is bounded, or refused and not put anywhere."""
+        return io.BytesIO()
+
     def buildProtocol(self, addr: typing.Any) -> typing.Any:
         """A connection, or None beyond the cap: the listener then closes it."""
-        if len(self.channels) >= CONNECTIONS:
+        if len(self.channels) >= self.bounds.connections:
             return None
         return super().buildProtocol(addr)
 

@@ -21,9 +21,11 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IReactorTime
 
+from aluvia.api.site import BoundedSite
+from aluvia.client.admin_forms import Page
 from aluvia.client.admin_ledger import LedgerPage
-from aluvia.client.admin_pages import Connections, Explain, Health, Metrics, Pac, Readiness
-from aluvia.client.admin_site import LocalSite, Page, Pages
+from aluvia.client.admin_pages import ConnectionsPage, Explain, Health, Metrics, Pac, Readiness
+from aluvia.client.admin_site import local_site
 from aluvia.client.observed import Observed
 from aluvia.client.overview import Overview
 from aluvia.client.page_style import ICON, STYLE, Asset
@@ -32,7 +34,7 @@ from aluvia.client.page_style import ICON, STYLE, Asset
 ADMIN_ADDRESS = "127.0.0.1"
 
 
-def admin_site(observed: Observed, clock: IReactorTime) -> LocalSite:
+def admin_site(observed: Observed, clock: IReactorTime) -> BoundedSite:
     """
     The factory for the admin port's listener.
 
@@ -47,8 +49,8 @@ def admin_site(observed: Observed, clock: IReactorTime) -> LocalSite:
         "readyz": Readiness(observed, clock),
         "metrics": Metrics(observed, clock),
         "explain": Explain(observed, clock),
-        "connections": Connections(observed, clock),
+        "connections": ConnectionsPage(observed, clock),
         "ledger": LedgerPage(observed, clock),
         "proxy.pac": Pac(observed, clock),
     }
-    return LocalSite(Pages(pages), clock)
+    return local_site(pages, clock)

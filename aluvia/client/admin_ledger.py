@@ -8,15 +8,16 @@ is what the limit of this answer cut off, ``other`` what had no room in the ledg
 
 from __future__ import annotations
 
-import heapq
+import functools
+import re
 import typing
 
 from twisted.web.server import Request
 
+from aluvia.client.admin_forms import PageAnswer, refusal
 from aluvia.client.admin_pages import ClientPage
-from aluvia.client.admin_site import Answer, refusal
-from aluvia.client.observed import ledger_now
-from aluvia.telemetry.ledger import Ledger, Place, Sums
+from aluvia.client.observed import LiveConnection
+from aluvia.telemetry.ledger import Ledger, Overlay, Sums
 from aluvia.telemetry.logs import escape
 from aluvia.telemetry.written import table
 
@@ -30,22 +31,30 @@ MOST_ROWS = 10_000
 class LedgerPage(ClientPage):
     """What each host has cost since the start, what is under way included."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """As many rows as are asked for."""
         asked = (request.args or {}).get(b"limit", [b"%d" % ROWS])
-        limit = asked[0].decode("latin-1")
-        short = limit.isascii() and limit.isdigit() and len(limit) <= len(str(MOST_ROWS))
-        if len(asked) != 1 or not short or not 1 <= int(limit) <= MOST_ROWS:
+        number = re.fullmatch(rb"[0-9]{1,5}", asked[0])
+        if len(asked) != 1 or number is None or not 1 <= int(number[0]) <= MOST_ROWS:
             return refusal(400, f"Ask for 1 to {MOST_ROWS} rows: /ledger?limit={ROWS}")
-        data = ledger_data(ledger_now(self.observed), int(limit))
-        return Answer(200, data, ledger_text(data))
+        data = ledger_data(self.observed.ledger, self.observed.live(), int(number[0]))
+        return PageAnswer(200, data, functools.partial(ledger_text, data))
 
 
-def ledger_data(ledger: Ledger, limit: int) -> dict[str, typing.Any]:
-    """The rows with the most bytes, and what the others come to."""
-    dearest = heapq.nsmallest(limit, ledger.rows.items(), key=_order)
-    total = ledger.total()
-    more = Sums(total.requests, total.bytes_up, total.bytes_down)
+def ledger_data(
+    ended: Ledger, live: typing.Iterable[LiveConnection], limit: int
+) -> dict[str, typing.Any]:
+    """
+    The rows with the most bytes, and what the others come to.
+
+    A flow is entered into the ledger when it ends. Living ones are laid over it here, each as a
+    request with its bytes so far, so that a tunnel that is open for a week is seen before its end.
+    """
+    ledger = Overlay(ended)
+    for each in live:
+        ledger.count(each.host, each.way, each.rule, each.bytes_up, each.bytes_down)
+    dearest = ledger.dearest(limit)
+    more = ledger.total.copy()
     for sums in (ledger.other, *(sums for _, sums in dearest)):
         more.subtract(sums)
     return {
@@ -54,9 +63,9 @@ def ledger_data(ledger: Ledger, limit: int) -> dict[str, typing.Any]:
             {"host": host, "way": way, "rule": rule, **_numbers(sums)}
             for (host, way, rule), sums in dearest
         ],
-        "more": {"rows": len(ledger.rows) - len(dearest), **_numbers(more)},
+        "more": {"rows": ledger.row_count - len(dearest), **_numbers(more)},
         "other": _numbers(ledger.other),
-        "total": _numbers(total),
+        "total": _numbers(ledger.total),
     }
 
 
@@ -72,11 +81,6 @@ def ledger_text(data: typing.Mapping[str, typing.Any]) -> str:
         rows.append(("other hosts", "-", *_cells(data["other"]), "-"))
     rows.append(("in total", "-", *_cells(data["total"]), "-"))
     return table("HOST WAY #REQUESTS #UP #DOWN RULE", rows)
-
-
-def _order(item: tuple[Place, Sums]) -> tuple[object, ...]:
-    (host, way, rule), sums = item
-    return (-sums.bytes_moved, -sums.requests, host, way, rule or "")
 
 
 def _numbers(sums: Sums) -> dict[str, int]:

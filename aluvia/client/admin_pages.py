@@ -6,6 +6,7 @@ What is read off the client stands in functions, since :mod:`aluvia.client.overv
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import attrs
@@ -13,10 +14,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.web.server import Request
 
 from aluvia import __version__
-from aluvia.client.admin_site import Answer, Page, refusal
+from aluvia.client.admin_forms import Page, PageAnswer, Written, refusal
+from aluvia.client.admin_metrics import measure
 from aluvia.client.config import Snapshot
 from aluvia.client.explained import explanation_text
-from aluvia.client.observed import LiveConnection, Observed, measure
+from aluvia.client.observed import LiveConnection, Observed
 from aluvia.client.pac import CONTENT_TYPE, pac_script
 from aluvia.rules import RuleSet, explain
 from aluvia.telemetry.exposition import expose
@@ -37,46 +39,47 @@ class ClientPage(Page):
 class Health(ClientPage):
     """Alive: whoever can answer is."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """Say so."""
         data = health(self.observed, self.clock.seconds())
-        return Answer(200, data, f"{data['status']}\n")
+        return PageAnswer(200, data, lambda: f"{data['status']}\n")
 
 
 class Readiness(ClientPage):
     """Ready: new requests are taken, and go where they should."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """Say whether, why not, and how old the configuration is."""
         data = readiness(self.observed, self.clock.seconds())
-        return Answer(200 if data["ready"] else 503, data, readiness_text(data))
+        status = 200 if data["ready"] else 503
+        return PageAnswer(status, data, functools.partial(readiness_text, data))
 
 
 class Metrics(ClientPage):
     """The numbers."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Written:
         """Whatever is counted, as it is now."""
         accept = (request.getHeader(b"accept") or b"").decode("latin-1")
-        return Answer(200, body=expose(measure(self.observed, self.clock.seconds()), accept))
+        return Written(*expose(measure(self.observed, self.clock.seconds()), accept))
 
 
 class Explain(ClientPage):
     """Why a host goes where it goes."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """Ask the rules of the moment."""
         return explained(self.observed.snapshot(), (request.args or {}).get(b"host", []))
 
 
-class Connections(ClientPage):
+class ConnectionsPage(ClientPage):
     """What is under way, the oldest first."""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """List it."""
-        live = oldest_first(self.observed)
-        data = {"connections": [attrs.asdict(each) for each in live]}
-        return Answer(200, data, table("WAY HOST #UP #DOWN #AGE RULE", map(_row, live)))
+        live = oldest_first(self.observed.live())
+        data = {"connections": [attrs.asdict(each, recurse=False) for each in live]}
+        return PageAnswer(200, data, lambda: table(_COLUMNS, map(_row, live)))
 
 
 class Pac(ClientPage):
@@ -87,14 +90,14 @@ class Pac(ClientPage):
         self._made_for: tuple[RuleSet | None, str] | None = None
         self._script = b""
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Written:
         """The rules of the moment; without a configuration everything comes to the proxy."""
         snapshot = self.observed.snapshot()
         wanted = (None if snapshot is None else snapshot.rules, self.observed.url)
         if self._made_for != wanted:
             self._script = pac_script(*wanted).encode("ascii")
             self._made_for = wanted
-        return Answer(200, body=(self._script, CONTENT_TYPE))
+        return Written(self._script, CONTENT_TYPE)
 
 
 def health(observed: Observed, now: float) -> dict[str, typing.Any]:
@@ -143,7 +146,7 @@ def readiness_text(data: typing.Mapping[str, typing.Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def explained(snapshot: Snapshot | None, asked: typing.Sequence[bytes]) -> Answer:
+def explained(snapshot: Snapshot | None, asked: typing.Sequence[bytes]) -> PageAnswer:
     """
     What there is to say of a host.
 
@@ -162,12 +165,15 @@ def explained(snapshot: Snapshot | None, asked: typing.Sequence[bytes]) -> Answe
     # A gateway shows neither its user name nor its password as text.
     gateway = str(snapshot.gateway) if explanation.way == "gateway" else None
     data = attrs.asdict(explanation) | {"gateway": gateway}
-    return Answer(200, data, explanation_text(data))
+    return PageAnswer(200, data, functools.partial(explanation_text, data))
 
 
-def oldest_first(observed: Observed) -> list[LiveConnection]:
-    """What is under way."""
-    return sorted(observed.live(), key=lambda each: each.age, reverse=True)
+def oldest_first(live: typing.Iterable[LiveConnection]) -> list[LiveConnection]:
+    """In the order in which they are shown."""
+    return sorted(live, key=lambda each: each.age, reverse=True)
+
+
+_COLUMNS: typing.Final = "WAY HOST #UP #DOWN #AGE RULE"
 
 
 def _row(connection: LiveConnection) -> tuple[str, ...]:

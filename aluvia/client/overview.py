@@ -6,12 +6,15 @@ What is on it is gathered here; :mod:`aluvia.client.page` makes it a page for br
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import attrs
 from twisted.web.server import Request
 
+from aluvia.client.admin_forms import PageAnswer
 from aluvia.client.admin_ledger import ledger_data
+from aluvia.client.admin_metrics import bytes_moved
 from aluvia.client.admin_pages import (
     ClientPage,
     explained,
@@ -20,9 +23,9 @@ from aluvia.client.admin_pages import (
     readiness,
     readiness_text,
 )
-from aluvia.client.admin_site import Answer
-from aluvia.client.observed import Observed, bytes_moved, ledger_now
+from aluvia.client.observed import LiveConnection, Observed
 from aluvia.client.page import page
+from aluvia.forwarding.counters import Counters
 from aluvia.forwarding.route import DIRECT, GATEWAY
 
 #: What is shown of each list.
@@ -44,24 +47,26 @@ class Overview(ClientPage):
     ``?host=`` explains a host; ``?refresh=on`` has a browser come again by itself.
     """
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> PageAnswer:
         """All of it as it is now. It is 200 whatever the state: the page itself is well."""
         now = self.clock.seconds()
-        asked = (request.args or {}).get(b"host", [])
+        arguments = request.args or {}
+        asked = arguments.get(b"host", [])
         data = overview(self.observed, now)
-        text = readiness_text(data) + _PAGES
-        told = explained(self.observed.snapshot(), asked) if asked else None
-        if told is not None:
-            data["explained"] = told.data
-            text = told.text + "\n" + text
-        html = page(
+        told = ""
+        if asked:
+            explanation = explained(self.observed.snapshot(), asked)
+            data["explained"] = explanation.data
+            told = explanation.text()
+        html = functools.partial(
+            page,
             data,
             now,
             asked=asked[0].decode("utf-8", "replace") if asked else "",
-            told="" if told is None else told.text,
-            refresh=b"refresh" in (request.args or {}),
+            told=told,
+            refresh=b"refresh" in arguments,
         )
-        return Answer(200, data, text, html)
+        return PageAnswer(200, data, functools.partial(_text, data, told), html)
 
 
 def overview(observed: Observed, now: float) -> dict[str, typing.Any]:
@@ -73,7 +78,7 @@ def overview(observed: Observed, now: float) -> dict[str, typing.Any]:
     snapshot = observed.snapshot()
     gateway = None if snapshot is None else snapshot.gateway
     rules = () if snapshot is None else snapshot.rules.rules
-    live = oldest_first(observed)
+    live = oldest_first(observed.live())
     return {
         **health(observed, now),
         **readiness(observed, now),
@@ -87,24 +92,28 @@ def overview(observed: Observed, now: float) -> dict[str, typing.Any]:
         "refused": sum(
             number for (way, _), number in observed.counters.requests.items() if way == _NONE
         ),
-        "ways": _ways(observed),
+        "ways": _ways(observed.counters, live),
         "under_way": len(live),
-        "connections": [attrs.asdict(each) for each in live[:CONNECTIONS]],
-        "ledger": ledger_data(ledger_now(observed), LEDGER_ROWS),
+        "connections": [attrs.asdict(each, recurse=False) for each in live[:CONNECTIONS]],
+        "ledger": ledger_data(observed.ledger, live, LEDGER_ROWS),
     }
 
 
-def _ways(observed: Observed) -> dict[str, dict[str, int]]:
+def _text(data: typing.Mapping[str, typing.Any], told: str) -> str:
+    return (f"{told}\n" if told else "") + readiness_text(data) + _PAGES
+
+
+def _ways(counters: Counters, live: typing.Iterable[LiveConnection]) -> dict[str, dict[str, int]]:
     """What went which way; ``failed`` is a part of ``requests``, which are those that ended."""
     ways = {
         way: {"requests": 0, "failed": 0, "bytes_up": 0, "bytes_down": 0}
         for way in (DIRECT, GATEWAY)
     }
-    for (way, outcome), number in observed.counters.requests.items():
+    for (way, outcome), number in counters.requests.items():
         if way in ways:
             ways[way]["requests"] += number
             ways[way]["failed"] += 0 if outcome in _GOOD else number
-    for (way, direction), number in bytes_moved(observed).items():
+    for (way, direction), number in bytes_moved(counters, live).items():
         if way in ways:
             ways[way][f"bytes_{direction}"] += number
     return ways

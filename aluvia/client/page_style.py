@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from twisted.web.server import Request
 
-from aluvia.client.admin_site import Answer, Page
+from aluvia.client.admin_forms import Page, Written
 
 
 class Asset(Page):
@@ -16,11 +16,11 @@ class Asset(Page):
 
     def __init__(self, text: str, content_type: str) -> None:
         super().__init__()
-        self._body = (text.encode("utf-8"), content_type)
+        self._written = Written(text.encode("utf-8"), content_type)
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> Written:
         """It, whoever asks."""
-        return Answer(200, body=self._body)
+        return self._written
 
 
 #: Two ways that part.

@@ -20,8 +20,8 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from aluvia.api.site import BoundedSite
 from aluvia.client.admin import ADMIN_ADDRESS, admin_site
-from aluvia.client.admin_site import LocalSite
 from aluvia.client.advice import advice
 from aluvia.client.config import Snapshot
 from aluvia.client.local import LocalProxy
@@ -73,7 +73,7 @@ class ClientService(DoorService):
         self.settings = settings
         self._learn = learn
         self._movable = movable
-        self._admin_site: LocalSite | None = None
+        self._admin_site: BoundedSite | None = None
         self._admin: IListeningPort | None = None
 
     @property

@@ -32,7 +32,8 @@ from aluvia.api import etags
 from aluvia.api.bearer import bearer_token, token_refused
 from aluvia.api.bodies import read_object
 from aluvia.api.problems import Problem
-from aluvia.api.site import BoundedSite, prepare, send_problem
+from aluvia.api.rest import prepare, rest_site, send_problem
+from aluvia.api.site import BoundedSite
 from aluvia.api.watch import TooManyWaiting, Watch
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.observed import Observed, health, measure, readiness
@@ -82,7 +83,7 @@ class ControlAPI:
 
     def site(self) -> BoundedSite:
         """The factory for its listener."""
-        return BoundedSite(self.app.resource(), self._clock)
+        return rest_site(self.app.resource(), self._clock)
 
     @app.route("/v1/user", methods=["GET"])
     def get_user(self, request: Request) -> bytes:

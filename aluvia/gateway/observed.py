@@ -5,30 +5,18 @@ from __future__ import annotations
 import typing
 
 from aluvia import __version__
-from aluvia.forwarding.counters import Counters
+from aluvia.forwarding.measured import Forwarding, measure_traffic, moved_by_ended
 from aluvia.telemetry.exposition import Families
 
 __all__ = ["Observed", "health", "measure", "readiness"]
 
 
-class Observed(typing.Protocol):
+class Observed(Forwarding, typing.Protocol):
     """A gateway, from outside. Times are the reactor's seconds."""
-
-    @property
-    def counters(self) -> Counters:
-        """The numbers since the start."""
 
     @property
     def started_at(self) -> float:
         """When it started."""
-
-    @property
-    def connections_open(self) -> int:
-        """Clients' connections that are open now, tunnels among them."""
-
-    @property
-    def accepting(self) -> bool:
-        """Whether new clients are taken: not at a cap, and not draining."""
 
     @property
     def draining(self) -> bool:
@@ -73,45 +61,14 @@ def readiness(observed: Observed) -> dict[str, object]:
 
 def measure(observed: Observed, now: float) -> Families:
     """Everything that a scrape of ``/metrics`` shows."""
-    counters = observed.counters
     families = Families()
-    families.counters(
-        "aluvia_gateway_requests",
-        "Requests and tunnels that ended, by way and outcome.",
-        ("way", "outcome"),
-        counters.requests.items(),
-    )
-    families.counters(
-        "aluvia_gateway_bytes",
-        "Payload bytes of requests and tunnels that ended; up is from clients.",
-        ("way", "direction"),
-        [
-            ((way, direction), number)
-            for direction, table in (("up", counters.bytes_up), ("down", counters.bytes_down))
-            for way, number in table.items()
-        ],
-    )
-    families.gauge("aluvia_gateway_tunnels_open", "Tunnels open now.", counters.tunnels_open)
-    families.gauge(
-        "aluvia_gateway_connections_open",
-        "Connections of clients open now, tunnels included.",
-        observed.connections_open,
-    )
-    families.counter(
-        "aluvia_gateway_connections",
-        "Connections of clients that were accepted.",
-        counters.connections_total,
-    )
-    families.gauge(
-        "aluvia_gateway_accepting",
-        "Whether new clients are taken: not at a cap, and not draining.",
-        observed.accepting,
-    )
-    families.histograms(
-        "aluvia_gateway_connect_seconds",
-        "How long connections to targets took to be made.",
-        ("way",),
-        [((way,), histogram) for way, histogram in counters.connect_seconds.items()],
+    measure_traffic(
+        families,
+        "aluvia_gateway",
+        observed,
+        moved_by_ended(observed.counters).items(),
+        moved_text="Payload bytes of requests and tunnels that ended; up is from clients.",
+        connect_text="How long connections to targets took to be made.",
     )
     families.gauge("aluvia_gateway_accounts", "Accounts that there are.", observed.account_count)
     families.gauge(

@@ -29,7 +29,7 @@ BELOW_SERVICES = {
 SERVICES = {"client", "gateway"}
 
 # What brings Klein or SQLAlchemy, or a reactor with them: loaded by those who run it.
-HEAVY = ("api", "store", "gateway", "demo")
+HEAVY = ("store", "gateway", "demo")
 
 # What each part may import of ours, besides itself. What is not here has no place yet.
 OURS: dict[str, set[str]] = {
@@ -45,7 +45,7 @@ OURS: dict[str, set[str]] = {
     "process": {"__version__", "net", "telemetry", "wire"},
     "api": {"net", "telemetry", "wire"},
     "store": set(),
-    "client": BELOW_SERVICES,
+    "client": BELOW_SERVICES | {"api"},
     "gateway": BELOW_SERVICES | {"api", "store"},
     **dict.fromkeys(("integrations", "testing"), BELOW_SERVICES | SERVICES),
     "cli": BELOW_SERVICES | SERVICES | {"integrations", "store"},
@@ -151,6 +151,7 @@ KEPT = [
     ("rules.match", "from aluvia.wire.target import canonical_host"),
     ("net.dial", "from twisted.internet import defer\nfrom aluvia.wire import limits"),
     ("client.service", DEFAULT_REACTOR),
+    ("client.admin_site", "from aluvia.api.site import BoundedSite"),
     ("client.tap", "import os\nos.environ\nfrom aluvia.client.service import make"),
     ("cli.status", "from aluvia.client import options"),
     ("cli.account", "def execute():\n  from aluvia.store import accounts"),

@@ -13,17 +13,24 @@ from aluvia.api.site import BoundedChannel, BoundedSite
 
 
 class MemoryTransport(StringTransport):
-    """A connection that ends as TCP's do: asked to close, its protocol is told a turn later."""
+    """
+    A connection that ends as TCP's do: asked to close, its protocol is told a turn later.
+
+    :ivar cut: whether it was ended without waiting for what was written.
+    :ivar settles: whether a client lets it close that is not cut.
+    """
 
     protocol: BoundedChannel
+    cut = False
+    settles = True
 
     def loseConnection(self) -> None:
         """Close."""
         self.disconnecting = True
 
     def abortConnection(self) -> None:
-        """Close."""
-        self.disconnecting = True
+        """Cut."""
+        self.disconnecting = self.cut = True
 
     def unregisterProducer(self) -> None:
         """As often as one likes."""
@@ -31,7 +38,7 @@ class MemoryTransport(StringTransport):
 
     def settle(self) -> None:
         """Let the end be told."""
-        if self.disconnecting and self.connected:
+        if self.disconnecting and self.connected and (self.settles or self.cut):
             self.connected = False
             self.protocol.connectionLost(Failure(ConnectionDone()))
 

@@ -1,22 +1,26 @@
-"""Tests for :mod:`aluvia.api.site`: what a client may send, and how long it may take."""
+"""Tests for :mod:`aluvia.api.site` and :mod:`aluvia.api.rest`: what may be sent, and how slowly."""
 
 from __future__ import annotations
 
+import io
 import typing
 
+import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from aluvia.api import site
 from aluvia.api.problems import Problem
-from aluvia.api.site import BODY_BYTES, REQUEST_SECONDS, BoundedSite, prepare
+from aluvia.api.rest import BOUNDS, prepare, rest_site
 from aluvia.api.test.site_case import MemoryTransport, Reply, connect, head
 
 
 class Echo(Resource):
-    """Answers with the body; ``/slow`` when it is told to, ``/bug`` and ``/problem`` fail."""
+    """
+    Answers with the body; ``/slow`` when it is told to, ``/bug`` and ``/problem`` fail, ``/half``
+    fails in the middle.
+    """
 
     isLeaf = True
 
@@ -27,6 +31,9 @@ class Echo(Resource):
     def render(self, request: Request) -> int:
         """Answer."""
         if request.path == b"/bug":
+            raise ZeroDivisionError
+        if request.path == b"/half":
+            request.write(b"half")
             raise ZeroDivisionError
         if request.path == b"/problem":
             raise Problem(409, "conflict", "No.", fields=[(b"X-Why", b"so")])
@@ -55,7 +62,7 @@ class SiteTests(SynchronousTestCase):
         self.clock = Clock()
         self.clock.advance(100)
         self.echo = Echo()
-        self.site = BoundedSite(self.echo, typing.cast(typing.Any, self.clock))
+        self.site = rest_site(self.echo, typing.cast(typing.Any, self.clock))
         self.transports: list[MemoryTransport] = []
 
     def tearDown(self) -> None:
@@ -87,6 +94,7 @@ class SiteTests(SynchronousTestCase):
         """It is an error as both kinds of clients read it."""
         self.assertEqual(reply.status, status)
         self.assertEqual(reply.fields["content-type"], "application/problem+json")
+        self.assertIn("date", reply.fields)
         body = reply.json()
         self.assertEqual((body["status"], body["success"]), (status, False))
         self.assertEqual((body["type"], body["error"]["code"]), ("about:blank", code))
@@ -102,12 +110,12 @@ class SiteTests(SynchronousTestCase):
     def test_long_body(self) -> None:
         """A body over the bound is refused by its length alone, before a byte of it came."""
         transport = self.connect()
-        transport.deliver(head("POST", "/", f"Content-Length: {BODY_BYTES + 1}"))
+        transport.deliver(head("POST", "/", f"Content-Length: {BOUNDS.body_bytes + 1}"))
         self.assert_problem(Reply(transport.value()), 413, "body_too_long")
         self.assertTrue(transport.disconnecting)
         self.assertEqual(
             self.send(
-                head("POST", "/", f"Content-Length: {BODY_BYTES}") + b"a" * BODY_BYTES
+                head("POST", "/", f"Content-Length: {BOUNDS.body_bytes}") + b"a" * BOUNDS.body_bytes
             ).status,
             200,
         )
@@ -160,39 +168,96 @@ class SiteTests(SynchronousTestCase):
         for raw in (b"", head("GET", "/")[:-2], head("POST", "/", "Content-Length: 99")):
             transport = self.connect()
             transport.deliver(raw)
-            for _ in range(int(REQUEST_SECONDS) - 1):
+            for _ in range(int(BOUNDS.request_seconds) - 1):
                 self.advance(1)
                 transport.deliver(b"X" if raw else b"")
             self.assertFalse(transport.disconnecting)
             self.advance(1)
             self.assertTrue(transport.disconnecting)
 
+    def test_half_an_answer(self) -> None:
+        """A bug behind the first bytes of an answer ends the connection, unlike an answer does."""
+        transport = self.connect()
+        transport.deliver(head("GET", "/half"))
+        self.assertFalse(transport.connected)
+        self.assertFalse(transport.value().endswith(b"0\r\n\r\n"))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_head(self) -> None:
+        """A head is cut off where it is too long, in one line or in many."""
+        self.site.bounds = attrs.evolve(BOUNDS, head_bytes=200)
+        for flood in (b"GET /" + b"a" * 250, head("GET", "/", *["A: b"] * 50)):
+            transport = self.connect()
+            transport.deliver(flood)
+            self.assertFalse(transport.connected)
+        self.assertEqual(self.send(head("GET", "/")).status, 200)
+
+    def test_body_stays_in_memory(self) -> None:
+        """However long it may be: a file would be written in the thread that serves."""
+        transport = self.connect()
+        transport.deliver(head("POST", "/", f"Content-Length: {BOUNDS.body_bytes}"))
+        (request,) = transport.protocol.requests
+        self.assertIsInstance(request.content, io.BytesIO)
+
+    def test_idle(self) -> None:
+        """Without a request a connection is closed, and cut if it does not go."""
+        self.site.bounds = attrs.evolve(BOUNDS, idle_seconds=5.0, request_seconds=10.0)
+        silent, used, held = self.connect(), self.connect(), self.connect()
+        used.deliver(head("GET", "/"))
+        self.advance(4)
+        used.deliver(head("GET", "/")[:-2])
+        held.deliver(head("GET", "/"))
+        self.assertTrue(silent.connected)
+        self.advance(1)
+        self.assertEqual((silent.connected, silent.cut), (False, False))
+        held.settles = False
+        self.advance(4)
+        self.assertEqual((held.disconnecting, held.cut), (True, False))
+        self.assertTrue(used.connected)
+        self.advance(5)
+        self.assertEqual((used.connected, used.cut), (False, True))
+        self.advance(5)
+        self.assertTrue(held.cut)
+        held.settles = True
+
+    def test_next_request_has_its_time(self) -> None:
+        """One that begins late in the idle time has all of its own, also behind an answer."""
+        transport = self.connect()
+        self.advance(BOUNDS.idle_seconds - 1)
+        transport.deliver(head("GET", "/slow") + head("GET", "/")[:-2])
+        self.advance(10 * BOUNDS.request_seconds)
+        self.echo.answer(self.echo.slow.pop())
+        self.advance(BOUNDS.request_seconds - 1)
+        transport.clear()
+        transport.deliver(b"\r\n")
+        self.assertEqual(Reply(transport.value()).status, 200)
+
     def test_answer_takes_its_time(self) -> None:
         """We may take longer; then the next request has as long again."""
         transport = self.connect()
         transport.deliver(head("GET", "/slow"))
-        self.advance(10 * REQUEST_SECONDS)
+        self.advance(10 * BOUNDS.request_seconds)
         self.assertFalse(transport.disconnecting)
         self.echo.answer(self.echo.slow.pop())
         self.assertEqual(Reply(transport.value()).status, 200)
-        self.advance(REQUEST_SECONDS - 1)
+        self.advance(BOUNDS.request_seconds - 1)
         transport.clear()
         transport.deliver(head("GET", "/"))
         self.assertEqual(Reply(transport.value()).status, 200)
-        self.advance(REQUEST_SECONDS)
+        self.advance(BOUNDS.request_seconds)
         self.assertTrue(transport.disconnecting)
 
     def test_pipelined(self) -> None:
         """A second request that waits is answered after the first."""
         transport = self.connect()
         transport.deliver(head("GET", "/slow") + head("GET", "/"))
-        self.advance(10 * REQUEST_SECONDS)
+        self.advance(10 * BOUNDS.request_seconds)
         self.echo.answer(self.echo.slow.pop())
         self.assertEqual(transport.value().count(b"HTTP/1.1 200"), 2)
 
     def test_connections(self) -> None:
         """One more than there may be is closed unanswered, until one is gone."""
-        self.patch(site, "CONNECTIONS", 2)
+        self.site.bounds = attrs.evolve(BOUNDS, connections=2)
         first, _ = self.connect(), self.connect()
         self.assertIsNone(self.site.buildProtocol(None))
         first.leave()

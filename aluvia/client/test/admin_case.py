@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import typing
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.api.test.site_case import MemoryTransport, Reply, connect
 from aluvia.client.admin import admin_site
-from aluvia.client.admin_site import LocalChannel, LocalSite
 from aluvia.client.config import Snapshot
 from aluvia.client.test.fake_observed import FakeObserved
 from aluvia.net.parent import ParentProxy
@@ -39,61 +35,12 @@ BROWSER = (
 )
 
 
-class Transport(StringTransport):
-    """
-    A connection in memory that ends as TCP's do: asked to close, it says that it is closing, and
-    its protocol is told once it has returned.
-    """
-
-    protocol: LocalChannel
-
-    def loseConnection(self) -> None:
-        """Close."""
-        self.disconnecting = True
-
-    def abortConnection(self) -> None:
-        """Close."""
-        self.disconnecting = True
-
-    def unregisterProducer(self) -> None:
-        """As often as one likes."""
-        self.producer = None
-
-    def settle(self) -> None:
-        """Let the end be told."""
-        if self.disconnecting and self.connected:
-            self.connected = False
-            self.protocol.connectionLost(Failure(ConnectionDone()))
-
-    def deliver(self, data: bytes) -> None:
-        """Bytes of the client, which are not read any more once it is closing."""
-        if not self.disconnecting:
-            self.protocol.dataReceived(data)
-        self.settle()
-
-
-class Reply:
-    """An answer, taken apart."""
-
-    def __init__(self, raw: bytes) -> None:
-        head, _, self.body = raw.partition(b"\r\n\r\n")
-        line, *fields = head.decode("latin-1").split("\r\n")
-        self.status = int(line.split(" ")[1])
-        self.fields = {
-            name.lower(): value for name, _, value in (field.partition(": ") for field in fields)
-        }
-
-    def json(self) -> typing.Any:
-        """The body, which is JSON."""
-        return json.loads(self.body)
-
-
 class AdminCase(SynchronousTestCase):
     """An admin port with a fake client behind it."""
 
     def setUp(self) -> None:
         """A client with a configuration, at second 100."""
-        self.transports: list[Transport] = []
+        self.transports: list[MemoryTransport] = []
         self.clock = Clock()
         self.clock.advance(100)
         self.observed = FakeObserved(started_at=90.0)
@@ -103,20 +50,13 @@ class AdminCase(SynchronousTestCase):
             revision=3,
             fetched_at=95.0,
         )
-        self.site: LocalSite = admin_site(self.observed, typing.cast(typing.Any, self.clock))
+        self.site = admin_site(self.observed, typing.cast(typing.Any, self.clock))
 
-    def connect(self) -> Transport:
+    def connect(self) -> MemoryTransport:
         """A connection."""
-        transport = Transport()
-        transport.protocol = self.site.buildProtocol(None)
-        transport.protocol.makeConnection(transport)
+        transport = connect(self.site)
         self.transports.append(transport)
         return transport
-
-    def leave(self, transport: Transport) -> None:
-        """The client closes."""
-        transport.disconnecting = True
-        transport.settle()
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and connections end."""
@@ -129,7 +69,7 @@ class AdminCase(SynchronousTestCase):
         transport = self.connect()
         transport.deliver(raw)
         value: bytes = transport.value()
-        self.leave(transport)
+        transport.leave()
         return value
 
     def ask(

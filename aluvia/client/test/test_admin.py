@@ -5,13 +5,9 @@ from __future__ import annotations
 import hypothesis
 from hypothesis import strategies
 
-from aluvia.client.admin_site import (
-    BODY_BYTES,
-    CONNECTIONS,
-    IDLE_SECONDS,
-    LIFE_SECONDS,
-)
-from aluvia.client.test.admin_case import PAGES, AdminCase, Reply
+from aluvia.api.test.site_case import Reply
+from aluvia.client.admin_site import BOUNDS
+from aluvia.client.test.admin_case import PAGES, AdminCase
 from aluvia.testing.properties import settings_for_tests
 
 
@@ -76,10 +72,12 @@ class BoundTests(AdminCase):
 
     def test_bodies(self) -> None:
         """A short one is taken and dropped; a long one, or one of no known length, is refused."""
-        reply = self.ask("/healthz", f"Content-Length: {BODY_BYTES}", body=b"x" * BODY_BYTES)
+        reply = self.ask(
+            "/healthz", f"Content-Length: {BOUNDS.body_bytes}", body=b"x" * BOUNDS.body_bytes
+        )
         self.assertEqual(200, reply.status)
         for field, status in (
-            (f"Content-Length: {BODY_BYTES + 1}", 413),
+            (f"Content-Length: {BOUNDS.body_bytes + 1}", 413),
             ("Content-Length: 999999999999999", 413),
             ("Transfer-Encoding: chunked", 411),
         ):
@@ -114,30 +112,38 @@ class BoundTests(AdminCase):
 
     def test_connections(self) -> None:
         """Beyond the cap they are closed; when one ends there is room again."""
-        transports = [self.connect() for _ in range(CONNECTIONS)]
+        transports = [self.connect() for _ in range(BOUNDS.connections)]
         self.assertIsNone(self.site.buildProtocol(None))
-        self.leave(transports[0])
+        transports[0].leave()
         self.assertIsNotNone(self.site.buildProtocol(None))
 
     def test_idle(self) -> None:
         """A connection on which nothing comes is closed; so is one after its last request."""
         silent, used = self.connect(), self.connect()
-        self.advance(IDLE_SECONDS - 1)
+        self.advance(BOUNDS.idle_seconds - 1)
         used.deliver(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.advance(2)
         self.assertEqual((False, True), (silent.connected, used.connected))
-        self.advance(IDLE_SECONDS)
+        self.advance(BOUNDS.idle_seconds)
         self.assertFalse(used.connected)
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_drips(self) -> None:
-        """A byte now and then does not hold a connection for ever."""
-        transport = self.connect()
-        for _ in range(int(LIFE_SECONDS / 10)):
-            self.assertTrue(transport.connected)
-            transport.deliver(b"G")
-            self.advance(10)
-        self.assertFalse(transport.connected)
+        """A byte now and then wins no time: not in a head, not in a body, not behind an answer."""
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        for raw in (
+            b"G",
+            whole[:-2],
+            whole.replace(b"\r\n\r\n", b"\r\nContent-Length: 4000\r\n\r\n"),
+            whole * 2 + b"G",
+        ):
+            transport = self.connect()
+            transport.deliver(raw)
+            for _ in range(int(BOUNDS.request_seconds)):
+                self.assertTrue(transport.connected)
+                transport.deliver(b"a")
+                self.advance(1)
+            self.assertFalse(transport.connected)
 
     def test_closing(self) -> None:
         """All connections end with the site, and leave no timer; an idle site has none."""
@@ -154,7 +160,7 @@ class BoundTests(AdminCase):
         """A client that leaves in the middle of a head leaves nothing."""
         transport = self.connect()
         transport.deliver(b"GET /hea")
-        self.leave(transport)
+        transport.leave()
         self.assertEqual([], self.clock.getDelayedCalls())
         self.assertEqual(set(), self.site.channels)
 
@@ -179,6 +185,6 @@ class BoundTests(AdminCase):
         transport = self.connect()
         for piece in pieces:
             transport.deliver(piece)
-        self.leave(transport)
+        transport.leave()
         self.assertEqual([], self.clock.getDelayedCalls())
         self.assertEqual([], self.flushLoggedErrors())

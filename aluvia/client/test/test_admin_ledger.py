@@ -135,7 +135,7 @@ class LedgerPageTests(AdminCase):
                 [("new.example", 1, 9000), ("b.example", 1, 0), ("a.example", 3, 202)],
                 [(row["host"], row["requests"], row["bytes_down"]) for row in data["rows"]][:3],
             )
-        self.assertEqual(4, self.observed.ledger.total().requests)
+        self.assertEqual(4, self.observed.ledger.total.requests)
 
     def test_hostile_rules(self) -> None:
         """A rule stays on its line, whatever is in it."""

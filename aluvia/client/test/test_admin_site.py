@@ -1,4 +1,4 @@
-"""Tests for :mod:`aluvia.client.admin_site`: HTTP as it should be."""
+"""Tests for :mod:`aluvia.client.admin_forms`: HTTP as it should be."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import hypothesis
 from hypothesis import strategies
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.api.test.site_case import Reply
+from aluvia.client.admin_forms import ACCEPT_ELEMENTS, Page, liked_best
 from aluvia.client.admin_pages import Health
-from aluvia.client.admin_site import ACCEPT_ELEMENTS, Page, liked_best
-from aluvia.client.test.admin_case import BROWSER, PAGES, AdminCase, Reply
+from aluvia.client.test.admin_case import BROWSER, PAGES, AdminCase
 from aluvia.testing.properties import settings_for_tests
 
 
@@ -132,6 +133,7 @@ class AcceptTests(SynchronousTestCase):
             ("application/json;q=0, */*", "text/plain"),
             ("image/png", "text/plain"),
             ("application/json;q=2", "application/json"),
+            ("text/plain;q=1.000, application/json;q=1.5", "text/plain"),
             (last, "application/json"),
             (f"text/plain;q=0.1, {last}", "text/plain"),
         ):

@@ -1,4 +1,4 @@
-"""Tests for :mod:`aluvia.forwarding.counters` and :mod:`aluvia.client.observed`."""
+"""Tests for :mod:`aluvia.forwarding.counters` and :mod:`aluvia.client.admin_metrics`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia import __version__
+from aluvia.client.admin_metrics import measure
 from aluvia.client.config import Snapshot
-from aluvia.client.observed import LiveConnection, measure
+from aluvia.client.observed import LiveConnection
 from aluvia.client.test.fake_observed import FakeObserved
 from aluvia.forwarding.counters import Counters
 from aluvia.rules import RuleSet

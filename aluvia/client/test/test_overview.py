@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html.parser
 import re
+import typing
 from urllib.parse import quote
 
 import hypothesis
 from hypothesis import strategies
 
 from aluvia import __version__
+from aluvia.client import overview
 from aluvia.client.config import Snapshot
 from aluvia.client.observed import LiveConnection
 from aluvia.client.overview import CONNECTIONS, LEDGER_ROWS, RULES
@@ -196,6 +198,21 @@ class FormTests(OverviewCase):
         text = self.ask("/").body.decode()
         self.assertTrue(text.startswith("ready\nurl: http://127.0.0.1:18787\n"), text)
         self.assertIn("\n/ledger ", text)
+
+    def test_only_what_is_asked_for_is_written(self) -> None:
+        """No HTML for a program, which may ask often."""
+        written = []
+
+        def counted(*given: typing.Any, **named: typing.Any) -> bytes:
+            written.append(given)
+            return page(*given, **named)
+
+        self.patch(overview, "page", counted)
+        for accept in (JSON, "Accept: */*"):
+            self.assertEqual(200, self.ask("/", accept).status)
+        self.assertEqual([], written)
+        self.read()
+        self.assertEqual(1, len(written))
 
     def test_json(self) -> None:
         """All that the page shows."""
