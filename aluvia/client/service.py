@@ -101,7 +101,7 @@ class ClientService(DoorService):
     @property
     def url(self) -> str:
         """The proxy's, for programs on this machine."""
-        return local_url(self._local.host, self._local.port)
+        return self._local.url
 
     @property
     def admin_url(self) -> str | None:

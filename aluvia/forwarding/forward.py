@@ -176,6 +176,7 @@ class Forward(Flow):
             self.state is _SENT
             and upstream is not None
             and upstream.reused
+            and self.head.method in IDEMPOTENT
             and not upstream.exchange.any_bytes_received
             and self.kept is not None
             and not self.resent

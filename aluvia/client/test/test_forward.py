@@ -559,6 +559,19 @@ class KeepAliveTests(ForwardCase):
             self.assertEqual(len(scene.tcp.dials), 2)
             self.assertEqual(upstream.value().count(b" HTTP/1.1\r\n"), 4)
 
+    def test_a_post_on_an_authenticated_connection(self) -> None:
+        """It goes there, since it must; where the peer has just closed, it is not sent again."""
+        ask = get(
+            b"http://site.test/", b"Authorization: NTLM TlRM", b"Content-Length: 0", method=b"POST"
+        )
+        self.client.receive(ask)
+        upstream = self.upstream()
+        upstream.receive(OK)
+        self.client.receive(ask)
+        upstream.fin()
+        self.assertIn(b"HTTP/1.1 502 ", self.client.value())
+        self.assertEqual(len(self.scene.tcp.dials), 1)
+
     def test_a_client_that_authenticates_unasked(self) -> None:
         """Its connection is its own too; Basic, which is said with each request, is no reason."""
         for value, dials in ((b"Negotiate YII=", 2), (b"Basic eDp5", 1)):
