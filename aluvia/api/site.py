@@ -167,8 +167,6 @@ class BoundedChannel(HTTPChannel):
 
     def requestDone(self, request: typing.Any) -> None:  # noqa: N802
         """The answer is written; the next request may come."""
-        if self.site.draining:
-            self.persistent = False
         # Also while it closes: a client may neither read nor leave.
         self._expect_request()
         super().requestDone(request)
@@ -204,7 +202,6 @@ class BoundedSite(Site):
         :class:`~aluvia.api.problems.Problem` or whatever is a bug.
     :param clock: for the times of connections.
     :ivar channels: the connections that are open.
-    :ivar draining: whether each connection ends with its next answer.
     """
 
     # twisted.web's type for this knows only its own choice between HTTP/1.1 and HTTP/2.
@@ -221,7 +218,6 @@ class BoundedSite(Site):
         self.judge = judge
         self.tell = tell
         self.channels: set[BoundedChannel] = set()
-        self.draining = False
 
     def startFactory(self) -> None:
         """No access log: scrapes would drown what matters. Nor the timer that serves it."""
@@ -238,13 +234,6 @@ class BoundedSite(Site):
         if len(self.channels) >= self.bounds.connections:
             return None
         return super().buildProtocol(addr)
-
-    def drain(self) -> None:
-        """Close what is idle, and the others behind their answers."""
-        self.draining = True
-        for channel in list(self.channels):
-            if not channel.requests:
-                channel.loseConnection()
 
     def close(self) -> None:
         """End every connection."""

@@ -263,19 +263,8 @@ class SiteTests(SynchronousTestCase):
         first.leave()
         self.connect()
 
-    def test_drain(self) -> None:
-        """At the end idle connections are closed, and others behind their answers."""
-        idle, busy = self.connect(), self.connect()
-        busy.deliver(head("GET", "/slow"))
-        self.site.drain()
-        self.assertTrue(idle.disconnecting)
-        self.assertFalse(busy.disconnecting)
-        self.echo.answer(self.echo.slow.pop())
-        self.assertTrue(busy.disconnecting)
-        self.assertEqual(Reply(busy.value()).status, 200)
-
     def test_close(self) -> None:
-        """Or all at once."""
+        """Every connection ends at once."""
         self.connect()
         self.site.close()
         self.advance(0)
