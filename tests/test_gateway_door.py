@@ -10,6 +10,9 @@ import stat
 import typing
 from pathlib import Path
 
+from aluvia.store import accounts
+from aluvia.store.database import Database
+from aluvia.testing.connection import FaultConnection
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import FakeOrigin
 from tests.aluvia_process import AluviaProcess, reactor, until
@@ -182,6 +185,7 @@ class AccountTests(GatewayCase):
             self.assertEqual(stat.S_IMODE(beside.stat().st_mode), 0o600)
         self.assertNotIn(account.token.encode(), gateway.db.read_bytes())
 
+        stolen = await self.connect_through(gateway, account, site)
         done = gateway.account("rotate", "alice", "--json")
         rotated = Account(
             account.name, account.token, account.name, json.loads(done.stdout)["proxy_password"]
@@ -191,20 +195,42 @@ class AccountTests(GatewayCase):
             self.assertLess(reactor.seconds() - began, SEEN_SECONDS)
         self.assertIn(" 407 ", (await self.through(gateway, account, url)).stdout)
         self.assertEqual((await self.api(gateway, account)).status, 200)
+        # Another password is the answer to one that was stolen.
+        await until(lambda: stolen.ended is not None, SEEN_SECONDS, "the old password's end")
 
+        tunnel = await self.connect_through(gateway, rotated, site)
+        await self.change(gateway, account, rules=["*"])
+        self.assertIsNone(tunnel.ended)
+        self.assertEqual(gateway.account("remove", "alice").returncode, 0)
+        began = reactor.seconds()
+        while (await self.api(gateway, account)).status != 401:
+            self.assertLess(reactor.seconds() - began, SEEN_SECONDS)
+        self.assertIn(" 407 ", (await self.through(gateway, rotated, url)).stdout)
+        await until(lambda: tunnel.ended is not None, SEEN_SECONDS, "the tunnel's end")
+
+    async def connect_through(
+        self, gateway: GatewayProcess, account: Account, site: FakeOrigin
+    ) -> FaultConnection:
+        """An open tunnel."""
         tunnel = await self.dial(gateway.port)
-        pair = base64.b64encode(rotated.credentials().encode()).decode()
+        pair = base64.b64encode(account.credentials().encode()).decode()
         target = f"127.0.0.1:{site.port}"
         await tunnel.send(
             f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"
             f"Proxy-Authorization: Basic {pair}\r\n\r\n".encode()
         )
         self.assertEqual((await read_response(tunnel, b"CONNECT")).status, 200)
-        self.assertEqual(gateway.account("remove", "alice").returncode, 0)
-        began = reactor.seconds()
-        while (await self.api(gateway, account)).status != 401:
-            self.assertLess(reactor.seconds() - began, SEEN_SECONDS)
-        self.assertIn(" 407 ", (await self.through(gateway, rotated, url)).stdout)
+        return tunnel
+
+    async def test_made_anew(self) -> None:
+        """A tunnel ends with its account, though another one has its name at once."""
+        gateway, account, site = await self.start("--allow-private")
+        tunnel = await self.connect_through(gateway, account, site)
+        database = Database(gateway.db)
+        self.addCleanup(database.close)
+        with database.writing() as connection:
+            accounts.remove(connection, "alice")
+            accounts.add(connection, "alice", 0.0)
         await until(lambda: tunnel.ended is not None, SEEN_SECONDS, "the tunnel's end")
 
     async def test_command(self) -> None:

@@ -10,12 +10,25 @@ from __future__ import annotations
 import re
 import typing
 
-__all__ = ["matches", "matches_weakly"]
+from twisted.web.http_headers import Headers
+
+__all__ = ["given", "matches", "matches_weakly"]
 
 #: Fields longer than this are not read, and match nothing.
 FIELD_CHARS = 8_192
 
 _tag = re.compile(rb'[\t ]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[\t ]*(?:,|\Z)|[\t ]*(?:,|\Z)')
+
+
+def given(headers: Headers, name: bytes) -> bytes | None:
+    """
+    The whole of a field, in one line: it may come in several (RFC 9110 section 5.3).
+
+    :param name: ``If-Match`` or ``If-None-Match``.
+    :return: None if it did not come at all.
+    """
+    lines = headers.getRawHeaders(name)
+    return None if lines is None else b", ".join(lines)
 
 
 def matches(field: bytes, tag: bytes) -> bool:

@@ -3,16 +3,22 @@ The accounts of the moment, in memory: what the data path asks at each request.
 
 The store is where they are kept, and other processes change it too (``aluvia account``). So it is
 looked at twice a second: SQLite has a number for that (``data_version``), which costs next to
-nothing to ask, and only when it has changed is everything read again. What this process changes is
-known here as soon as it is on the disk.
+nothing to ask, and only when it has changed is anything read: what changed
+(:mod:`aluvia.store.looks`), in the store's thread, while here nothing is done but to put it in its
+place. What this process changes is known here as soon as it is on the disk.
 
-A state never gives way to an older one: each has the number of its last change.
+A state never gives way to an older one: each has the number of its last change. But the file is
+the truth: a backup that is put back is older, and holds. The two are told apart by what was on the
+disk before a look began. A look that finds less than that has found another history; one that finds
+it, and was overtaken by a change of ours before it came back, has not.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
+import math
 import secrets
 import typing
 
@@ -27,7 +33,7 @@ from aluvia.store import accounts as stored
 from aluvia.store.accounts import Account, hash_of
 from aluvia.store.engine import Store
 from aluvia.store.errors import StoreError
-from aluvia.store.revisions import store_name, store_revision
+from aluvia.store.looks import NOTHING, Look, look
 
 __all__ = ["Accounts", "Changed"]
 
@@ -36,21 +42,12 @@ log = Logger()
 #: Between two looks at the store; seconds.
 LOOK_SECONDS = 0.5
 
-#: Told the name of an account that has changed, or is gone.
-Changed = typing.Callable[[str], object]
+#: Told what an account was and what it is: None before it was made, and once it is gone. One that
+#: was removed and made anew between two looks is a change of the one into the other
+#: (:func:`~aluvia.store.accounts.still_admits` tells them apart).
+Changed = typing.Callable[[Account | None, Account | None], object]
 
-
-@attrs.frozen
-class _State:
-    """What was read in one transaction."""
-
-    revision: int
-    store: str
-    accounts: list[Account]
-
-
-def _read(connection: Connection) -> _State:
-    return _State(store_revision(connection), store_name(connection), stored.every(connection))
+_Change = tuple[Account | None, Account | None]
 
 
 class Accounts:
@@ -58,7 +55,7 @@ class Accounts:
     All accounts.
 
     :param store: open.
-    :param changed: called for each account that is other than it was.
+    :param changed: called for each account that is other than it was, once all of them are so.
     :ivar problem: why the store could not be looked at, if that is so; one line.
     """
 
@@ -66,13 +63,12 @@ class Accounts:
         self,
         store: Store,
         clock: IReactorTime,
-        changed: Changed = lambda name: None,
+        changed: Changed = lambda before, after: None,
         *,
         log: Logger = log,
     ) -> None:
         self.problem: str | None = None
         self._store = store
-        self._store_name = ""
         self._changed = changed
         self._log = log
         self._by_name: dict[str, Account] = {}
@@ -80,8 +76,9 @@ class Accounts:
         self._digests: dict[str, bytes] = {}
         #: What the password of no account is compared with.
         self._nobody = secrets.token_bytes(hashlib.sha256().digest_size)
-        self._revision = -1
-        self._version = -1
+        self._known = NOTHING
+        #: The number of the file that is known; None when it is to be read whatever it is.
+        self._version: int | None = None
         self._looking: Deferred[None] | None = None
         self._looks = LoopingCall(self._look_again)
         self._looks.clock = clock
@@ -129,8 +126,12 @@ class Accounts:
         return self._by_name.get(name)
 
     def etag(self, account: Account) -> bytes:
-        """A strong tag of this state of it, unlike that of any other state, of any store."""
-        return f'"{self._store_name}-{account.revision}"'.encode("ascii")
+        """
+        A strong tag of this state of it, unlike that of any other state, of any store; the time is
+        in it for a backup that is put back, after which revisions come a second time.
+        """
+        updated = int(account.updated * 1_000_000)
+        return f'"{self._known.store}-{account.revision}-{updated:x}"'.encode("ascii")
 
     async def change(
         self, name: str, changes: typing.Callable[[Account], typing.Mapping[str, object]]
@@ -150,15 +151,19 @@ class Accounts:
             return stored.change(connection, seen, now, changes(seen))
 
         account = await self._store.write(write)
+        known = self._by_name.get(name)
         # A look may have been quicker, and have seen more.
-        if account.revision > self._revision:
-            self._revision = account.revision
-            self._enter(account)
-            self._changed(name)
+        seen = self._known.revision if known is None else max(self._known.revision, known.revision)
+        if account.revision > seen:
+            latest = max(self._known.latest, account.revision)
+            self._known = attrs.evolve(self._known, latest=latest)
+            # A backup may have been put back behind this change, and have been read already.
+            self._version = None
+            self._put([(known, account)])
         return account
 
     async def look_now(self) -> None:
-        """Look, without waiting for the next time."""
+        """Look, without waiting for the next time; unless a look is under way."""
         await self._look_again()
 
     async def _look_again(self) -> None:
@@ -171,12 +176,15 @@ class Accounts:
         except CancelledError:
             pass
         except StoreError as error:
-            if self.problem is None:
+            if self.problem != str(error):
                 self._log.error("The accounts cannot be looked at: {error}", error=error)
             self.problem = str(error)
-        except Exception:
-            # A fault of ours; it must not be the last look.
-            self._log.failure("Looking at the accounts failed.")
+        except Exception as error:
+            # A fault of ours, or a row that is not as we write it; it must not be the last look.
+            problem = f"looking at the accounts failed with {type(error).__name__}"
+            if self.problem != problem:
+                self._log.failure("Looking at the accounts failed.")
+            self.problem = problem
         else:
             if self.problem is not None:
                 self._log.info("The accounts can be looked at again.")
@@ -189,30 +197,59 @@ class Accounts:
         version = await self._store.version()
         if version == self._version:
             return
-        state = await self._store.read(_read)
-        self._version = version
-        if state.revision < self._revision:
-            return
-        self._revision = state.revision
-        self._store_name = state.store
-        there = {each.name: each for each in state.accounts}
-        other = [each for each in state.accounts if not self._has(each)]
-        gone = [each for each in self._by_name.values() if each.name not in there]
-        for each in gone:
-            self._forget(each)
-        for each in other:
-            self._enter(each)
-        for each in (*gone, *other):
-            self._changed(each.name)
+        known = self._known
+        found = await self._store.read(functools.partial(look, known=known))
+        if not found.whole and found.others != self._others(found):
+            # Some are gone, and the names will tell which.
+            known, names = self._known, tuple(self._by_name)
+            found = await self._store.read(functools.partial(look, known=known, names=names))
+        overtaken = self._known != known
+        self._take(found)
+        if not overtaken:
+            self._version = version
 
-    def _has(self, account: Account) -> bool:
-        known = self._by_name.get(account.name)
-        return known is not None and known.revision == account.revision
+    def _others(self, found: Look) -> int:
+        """How many accounts there are, as far as is known, besides those that were found."""
+        return len(self._by_name) - sum(each.name in self._by_name for each in found.accounts)
+
+    def _take(self, found: Look) -> None:
+        latest, newest = self._known.latest, float(found.known.revision)
+        if not found.continued:
+            if self._known.store:
+                self._log.warn(
+                    "The store goes on from revision {now}, and was at {before}: it is another "
+                    "one, or a backup. All accounts were read anew.",
+                    now=found.known.revision,
+                    before=latest,
+                )
+            latest, newest = found.known.latest, math.inf
+        self._known = attrs.evolve(found.known, latest=max(latest, found.known.latest))
+        gone: typing.Iterable[str] = found.gone
+        if found.whole:
+            gone = self._by_name.keys() - {each.name for each in found.accounts}
+        # What is later than the look is a change of ours that it was overtaken by.
+        known = [self._by_name[name] for name in gone if name in self._by_name]
+        changes: list[_Change] = [(each, None) for each in known if each.revision <= newest]
+        for each in found.accounts:
+            before = self._by_name.get(each.name)
+            if before is None or (before.revision <= newest and before != each):
+                changes.append((before, each))
+        self._put(changes)
+
+    def _put(self, changes: list[_Change]) -> None:
+        for before, after in changes:
+            if before is not None:
+                self._forget(before)
+            if after is not None:
+                self._enter(after)
+        for before, after in changes:
+            try:
+                self._changed(before, after)
+            except Exception:
+                # The others' changes are to be told all the same.
+                self._log.failure("What follows from a change of an account failed.")
 
     def _enter(self, account: Account) -> None:
-        known = self._by_name.get(account.name)
-        if known is not None:
-            self._forget(known)
         self._by_name[account.name] = account
         self._by_token[account.token_hash] = account
         password = account.proxy_password.encode("utf-8")

@@ -4,7 +4,7 @@ The control plane: what the clients of this gateway follow, and what its operato
 ============================  ======================================================================
 ``GET /v1/user``              the account of the token, with an ETag; 304 to whoever has it
 ``PATCH /v1/user``            change ``rules``, ``session_id`` or ``target_geo``; with ``If-Match``
-                              only what was seen
+                              only what was seen; 429 to whoever does it too often
 ``GET /v1/user/monitor``      as ``GET /v1/user``, but once it has changed, or after ``?wait=``
                               seconds
 ``/healthz``                  200 while the process answers
@@ -18,6 +18,7 @@ Importing this installs a reactor, since Klein does.
 from __future__ import annotations
 
 import json
+import math
 import re
 import typing
 
@@ -29,6 +30,7 @@ from twisted.web.server import Request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from aluvia.api import etags
+from aluvia.api.allowance import Allowance
 from aluvia.api.bearer import bearer_token, token_refused
 from aluvia.api.bodies import read_object
 from aluvia.api.problems import Problem
@@ -52,6 +54,11 @@ LONGEST_WAIT_SECONDS = 60
 
 #: When to come back to what is full; seconds.
 RETRY_AFTER = b"5"
+
+#: How many changes an account may ask for at once, and after how long for one more; seconds. Each
+#: is read here, waits for the disk, and is told to all who wait for the account.
+CHANGES_AT_ONCE = 10
+SECONDS_PER_CHANGE = 1.0
 
 _JSON = b"application/json"
 _MONITOR = b'</v1/user/monitor>; rel="monitor"'
@@ -80,6 +87,7 @@ class ControlAPI:
         self._observed = observed
         self._clock = clock
         self._log = log
+        self._changes = Allowance(clock, burst=CHANGES_AT_ONCE, seconds=SECONDS_PER_CHANGE)
 
     def site(self) -> BoundedSite:
         """The factory for its listener."""
@@ -95,7 +103,7 @@ class ControlAPI:
         """Show it when it has changed."""
         account = self._account(request)
         seconds = _wait(request)
-        known = request.getHeader(b"if-none-match")
+        known = etags.given(request.requestHeaders, b"if-none-match")
         if known is None or etags.matches_weakly(known, self._accounts.etag(account)):
             try:
                 await self._watch.wait(account.name, seconds)
@@ -107,17 +115,24 @@ class ControlAPI:
     @app.route("/v1/user", methods=["PATCH"])
     async def patch_user(self, request: Request) -> bytes:
         """Change it, and show what it is then."""
-        name = self._account(request).name
+        asking = self._account(request)
+        # Before anything is done for it, and whatever comes of it.
+        wait = self._changes.take(asking.name)
+        if wait:
+            raise _too_often(wait)
         changes = read_changes(read_object(request))
-        seen = request.getHeader(b"if-match")
+        seen = etags.given(request.requestHeaders, b"if-match")
 
         def agreed(account: Account) -> typing.Mapping[str, object]:
+            if account.token_hash != asking.token_hash:
+                # It was removed, and another one made under its name.
+                raise token_refused()
             if seen is not None and not etags.matches(seen, self._accounts.etag(account)):
                 raise Problem(412, "changed_meanwhile", "It is not as If-Match says any more.")
             return changes
 
         try:
-            account = await self._accounts.change(name, agreed)
+            account = await self._accounts.change(asking.name, agreed)
         except NotFoundError:
             raise token_refused() from None
         except StoreBusyError:
@@ -182,7 +197,7 @@ class ControlAPI:
         return account
 
     def _show(self, request: Request, account: Account) -> bytes:
-        known = request.getHeader(b"if-none-match")
+        known = etags.given(request.requestHeaders, b"if-none-match")
         etag = self._accounts.etag(account)
         if known is None or not etags.matches_weakly(known, etag):
             return self._whole(request, account)
@@ -211,6 +226,15 @@ def _wait(request: Request) -> float:
     if len(given) != 1 or re.fullmatch(rb"[0-9]{1,4}", given[0]) is None:
         raise Problem(400, "bad_wait", f"wait is seconds, up to {LONGEST_WAIT_SECONDS}.")
     return min(int(given[0]), LONGEST_WAIT_SECONDS)
+
+
+def _too_often(wait: float) -> Problem:
+    detail = (
+        f"An account may be changed {CHANGES_AT_ONCE} times at once, and then every "
+        f"{SECONDS_PER_CHANGE:g} s."
+    )
+    retry = b"%d" % math.ceil(wait)
+    return Problem(429, "too_many_changes", detail, fields=[(b"Retry-After", retry)])
 
 
 def _busy(detail: str) -> Problem:

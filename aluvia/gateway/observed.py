@@ -11,6 +11,10 @@ from aluvia.telemetry.exposition import Families
 __all__ = ["Observed", "health", "measure", "readiness"]
 
 
+#: All that is said of it to whoever can reach the port.
+STORE_UNREADABLE = "The store cannot be read; what was known before holds."
+
+
 class Observed(Forwarding, typing.Protocol):
     """A gateway, from outside. Times are the reactor's seconds."""
 
@@ -55,7 +59,8 @@ def readiness(observed: Observed) -> dict[str, object]:
         "ready": reason is None,
         "reason": reason,
         "accounts": observed.account_count,
-        "last_error": observed.store_problem,
+        # Strangers may ask; the log says why, and where the store is.
+        "last_error": None if observed.store_problem is None else STORE_UNREADABLE,
     }
 
 

@@ -34,6 +34,7 @@ from aluvia.net.door import bind_error, listen_stock, port_of
 from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.statuses import CANNOT_CREATE, CONFIG
 from aluvia.process.supervise import local_url
+from aluvia.store.accounts import Account, still_admits
 from aluvia.store.engine import Store
 from aluvia.store.errors import StoreError
 
@@ -202,10 +203,12 @@ class GatewayService(DoorService):
         looked = Deferred.fromCoroutine(self._accounts.look_now())
         looked.addErrback(lambda failure: failure.trap(CancelledError) and None)
 
-    def _account_changed(self, name: str) -> None:
-        self._watch.changed(name)
-        if self.door is not None and self._accounts.named(name) is None:
-            self.door.expel(name)
+    def _account_changed(self, before: Account | None, after: Account | None) -> None:
+        account = before or after
+        assert account is not None  # or nothing has changed
+        self._watch.changed(account.name)
+        if self.door is not None and not still_admits(before, after):
+            self.door.expel(account.name)
 
     def _listen_for_api(self) -> None:
         address, port = self.settings.api

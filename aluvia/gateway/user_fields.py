@@ -13,6 +13,7 @@ What a rule means is the client's to say; one that matches nothing is not an err
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import typing
@@ -29,6 +30,9 @@ RULE_CHARS = 512
 RULES_BYTES = 524_288
 
 TEXT_CHARS = 64
+
+#: What is wrong with a body is told up to here. It may have as many faults as it has bytes, nearly.
+MOST_FAULTS = 100
 
 _visible = re.compile(rf"[ -~]{{1,{TEXT_CHARS}}}").fullmatch
 
@@ -49,7 +53,7 @@ def read_changes(body: typing.Mapping[str, typing.Any]) -> dict[str, object]:
     The changes that a body asks for.
 
     :return: for :func:`aluvia.store.accounts.change`.
-    :raises Problem: 422, with everything that is wrong.
+    :raises Problem: 422, with what is wrong, up to :data:`MOST_FAULTS`.
     """
     faults: list[Fault] = []
     changes: dict[str, object] = {}
@@ -64,8 +68,11 @@ def read_changes(body: typing.Mapping[str, typing.Any]) -> dict[str, object]:
             changes[name] = value
         else:
             faults.append(Fault(_pointer(name), "cannot be changed here"))
+        if len(faults) >= MOST_FAULTS:
+            break
     if faults:
-        raise Problem(422, "invalid_fields", "Some fields cannot be changed like that.", faults)
+        told = faults[:MOST_FAULTS]
+        raise Problem(422, "invalid_fields", "Some fields cannot be changed like that.", told)
     if "rules" in changes:
         changes["rules"] = tuple(body["rules"])
     return changes
@@ -76,12 +83,13 @@ def _rule_faults(rules: object) -> list[Fault]:
         return [Fault("/rules", "must be a list of strings")]
     if len(rules) > MOST_RULES:
         return [Fault("/rules", f"must have at most {MOST_RULES} items")]
-    faults = [
+    wrong = (
         Fault(f"/rules/{index}", why)
         for index, rule in enumerate(rules)
         for why in [_rule_fault(rule)]
         if why is not None
-    ]
+    )
+    faults = [*itertools.islice(wrong, MOST_FAULTS)]
     if not faults and len(json.dumps(rules)) > RULES_BYTES:
         faults = [Fault("/rules", f"must have at most {RULES_BYTES} bytes as JSON")]
     return faults

@@ -28,11 +28,15 @@ __all__ = [
     "Credentials",
     "add",
     "change",
+    "count",
     "every",
     "find",
     "hash_of",
+    "names",
     "remove",
     "rotate_password",
+    "since",
+    "still_admits",
 ]
 
 NAME_CHARS = 32
@@ -88,6 +92,25 @@ class Credentials:
     proxy_password: str = attrs.field(repr=False)
 
 
+def still_admits(before: Account | None, after: Account | None) -> bool:
+    """
+    Whether whoever was let in as the account that there was may stay, by the one that there is.
+
+    They may not if it is gone, if it was removed and another one made under its name, or if its
+    proxy password is another one: a password is changed because somebody else has it.
+
+    :param before: None if there was none, so that nobody was let in.
+    :param after: None if there is none any more.
+    """
+    if before is None:
+        return True
+    return after is not None and _let_in_by(before) == _let_in_by(after)
+
+
+def _let_in_by(account: Account) -> tuple[object, ...]:
+    return account.name, account.created, account.proxy_username, account.proxy_password
+
+
 def hash_of(token: str) -> bytes:
     """What is kept of a user token."""
     return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
@@ -110,7 +133,7 @@ def add(
         )
     if connection.execute(select(ACCOUNTS.c.name).where(ACCOUNTS.c.name == name)).first():
         raise TakenError(f"there is an account {name} already")
-    if connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar_one() >= MOST_ACCOUNTS:
+    if count(connection) >= MOST_ACCOUNTS:
         raise StoreError(f"there are {MOST_ACCOUNTS} accounts already, and there may be no more")
     made = Credentials(
         name=name,
@@ -136,6 +159,22 @@ def add(
 def every(connection: Connection) -> list[Account]:
     """All accounts, by name."""
     return [*map(_account, connection.execute(select(ACCOUNTS).order_by(ACCOUNTS.c.name)))]
+
+
+def since(connection: Connection, revision: int) -> list[Account]:
+    """The accounts that were made or changed after this revision, in the order of their changes."""
+    later = select(ACCOUNTS).where(ACCOUNTS.c.revision > revision).order_by(ACCOUNTS.c.revision)
+    return [*map(_account, connection.execute(later))]
+
+
+def count(connection: Connection) -> int:
+    """How many there are."""
+    return int(connection.execute(select(func.count()).select_from(ACCOUNTS)).scalar_one())
+
+
+def names(connection: Connection) -> frozenset[str]:
+    """Their names."""
+    return frozenset(connection.execute(select(ACCOUNTS.c.name)).scalars())
 
 
 def find(connection: Connection, name: str) -> Account:

@@ -8,7 +8,12 @@ were lost that way, without an error.) Write-ahead logging lets readers read mea
 ``synchronous = FULL`` makes a commit outlive a power failure.
 
 The file has passwords in it: it is made with mode 0600, and one that others may read is closed to
-them. SQLite gives the files that it keeps beside it the same mode.
+them. SQLite gives the files that it makes beside it the same mode; those that are there already,
+from a time when others might read, are closed as well.
+
+Who moves another file to its place, or removes it, leaves us one without a name. Nothing is written
+to that, since it would be lost, and who asks for the version is told. (SQLite's own advice is the
+same: end, replace the file, and begin again; or ``.restore`` what is in it.)
 """
 
 from __future__ import annotations
@@ -38,6 +43,9 @@ RETRY_SECONDS = 0.01
 
 MODE = 0o600
 
+#: What stands behind the name of each file that SQLite keeps beside ours.
+BESIDE = ("-wal", "-shm")
+
 
 class Database:
     """
@@ -53,6 +61,7 @@ class Database:
         self._begin = "BEGIN"
         self._stack = contextlib.ExitStack()
         _see_that_there_is_a_file(path, create)
+        self._file = _file_at(path)
         # Parameters are passwords now and then, and errors are logged.
         engine = create_engine(
             "sqlite+pysqlite://", creator=self._open, poolclass=NullPool, hide_parameters=True
@@ -73,6 +82,7 @@ class Database:
 
         :raises StoreError: it could not begin, or could not be committed.
         """
+        self._see_that_it_is_there()
         self._begin = "BEGIN IMMEDIATE"
         with self._sentences(), self._connection.begin():
             yield self._connection
@@ -92,7 +102,10 @@ class Database:
         """
         A number that changes when another connection, of this process or of another one, has
         changed the file.
+
+        :raises StoreError: it could not be read, or another file is in its place.
         """
+        self._see_that_it_is_there()
         with self._sentences():
             cursor = self._raw.execute("PRAGMA data_version")
             return int(cursor.fetchone()[0])
@@ -100,6 +113,10 @@ class Database:
     def close(self) -> None:
         """Close. Harmless when it is closed."""
         self._stack.close()
+
+    def _see_that_it_is_there(self) -> None:
+        if _file_at(self.path) != self._file:
+            raise StoreError(f"{self.path}: another file is in its place since it was opened")
 
     def _open(self) -> sqlite3.Connection:
         self._raw = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -158,9 +175,22 @@ def _see_that_there_is_a_file(path: Path, create: bool) -> None:
         raise StoreError(f"{path}: {error.strerror}") from None
 
 
-def _close_to_others(path: Path) -> None:
+def _file_at(path: Path) -> tuple[int, int]:
     try:
-        if stat.S_IMODE(path.stat().st_mode) & ~MODE:
-            path.chmod(MODE)
+        found = path.stat()
     except OSError as error:
-        raise StoreError(f"{path}: others may read it, and {error.strerror}") from None
+        raise StoreError(f"{path}: {error.strerror}") from None
+    return found.st_dev, found.st_ino
+
+
+def _close_to_others(path: Path) -> None:
+    # SQLite follows a link, and keeps the others beside what it leads to.
+    real = Path(os.path.realpath(path))
+    for each in (path, *(real.with_name(real.name + behind) for behind in BESIDE)):
+        try:
+            if stat.S_IMODE(each.stat().st_mode) & ~MODE:
+                each.chmod(MODE)
+        except OSError as error:
+            # One beside it goes with the last who closes.
+            if each is path or not isinstance(error, FileNotFoundError):
+                raise StoreError(f"{each}: others may read it, and {error.strerror}") from None

@@ -119,11 +119,15 @@ class _Thread:
     def start(self, open_database: collections.abc.Callable[[], Database]) -> Deferred[None]:
         """Open the database, in the thread that will use it."""
         opened: Deferred[None] = Deferred()
-        self._open = True
         self._thread = threading.Thread(
             target=self._serve, args=(open_database, opened), name=self._name, daemon=True
         )
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            return fail(StoreError(f"there is no thread for the store: {error}"))
+        # Not before there is somebody who will end.
+        self._open = True
         return opened
 
     def do(self, job: collections.abc.Callable[[Database], T]) -> Deferred[T]:
@@ -170,8 +174,11 @@ class _Thread:
             else:
                 self._call_from_thread(self._answered, done.callback, result)
             del job, done, work
-        database.close()
-        self._call_from_thread(self._ended)
+        try:
+            database.close()
+        finally:
+            # Whoever waits for the end must not wait for ever; what was raised ends this thread.
+            self._call_from_thread(self._ended)
 
     # In the reactor's.
 

@@ -3,13 +3,14 @@ What is in the file: its tables, and how a file is known as ours.
 
 SQLite gives each file two numbers for its owner's use. ``application_id`` says whose it is, so that
 another program's database is never written to; ``user_version`` says which schema it has. There is
-one schema so far. (A change before the first release makes a new number, and no migration.)
+one schema at a time. (A change before the first release makes a new number, and no migration.)
 
 =============  =====================================================================================
 ``store``      one row: a random name for this file, and the number of the last change in it
 ``accounts``   who may use the gateway. ``token_hash`` is SHA-256 of the user token, which stands
                nowhere; ``proxy_password`` is as it is, since the control plane gives it out; and
-               ``rules`` is a list of strings in JSON
+               ``rules`` is a list of strings in JSON. By their revisions they have an index, so
+               that who follows them reads what changed, and not all there is
 =============  =====================================================================================
 """
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Float,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -37,7 +39,7 @@ __all__ = ["ACCOUNTS", "STORE", "ensure"]
 #: "aluv".
 APPLICATION_ID = 0x616C7576
 
-USER_VERSION = 1
+USER_VERSION = 2
 
 _METADATA = MetaData()
 
@@ -62,6 +64,7 @@ ACCOUNTS = Table(
     Column("revision", Integer, nullable=False),
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
+    Index("accounts_by_revision", "revision"),
 )
 
 

@@ -6,7 +6,8 @@ Whoever reads a log line by line can trust that
 * a line that does not begin with a tab is one event, whatever was in it: control characters and
   line ends in a message are escaped, and the lines of a traceback begin with a tab;
 * in JSON every line is one object;
-* no secret that the redactor knows is in it, in tracebacks and fields as little as in messages;
+* no secret that the redactor knows is in it, in tracebacks and fields as little as in messages,
+  and nothing that looks like credentials;
 * it is there: an event that cannot be formatted leaves a line that says so.
 
 The levels are the product's: ``silent`` shows errors only, ``info`` also warnings and information,
@@ -25,7 +26,7 @@ from twisted.python.failure import Failure
 from twisted.python.reflect import safe_repr
 from zope.interface import implementer
 
-from aluvia.telemetry.redaction import Redactor
+from aluvia.telemetry.redaction import Redactor, without_credentials
 
 #: What is shown at each level: this and whatever is graver.
 THRESHOLDS = {"silent": LogLevel.error, "info": LogLevel.info, "debug": LogLevel.debug}
@@ -111,7 +112,7 @@ class LineObserver:
         if _level(event) < self._threshold:
             return
         try:
-            line = self._render(event, self._redactor)
+            line = without_credentials(self._render(event, self._redactor))
         except Exception as error:
             # Its keys and values are what broke it, so that only our own words are safe.
             line = f"- [aluvia.telemetry.logs#error] an event could not be shown: {type(error)!r}"

@@ -6,6 +6,10 @@ A secret seldom shows up as it was typed: it is percent-encoded in a URL, base64
 which our own code, Twisted and the standard library would write one, and :class:`Redactor`
 replaces them all in one pass of one regular expression.
 
+Secrets that nobody told of (a gateway has a hundred thousand, and strangers send others) are known
+by where they stand: behind ``Basic`` or ``Bearer``, and before the ``@`` of a URL.
+:func:`without_credentials` takes those out of a finished line.
+
 This is the second line of defence. The first is not to log secrets at all.
 """
 
@@ -34,6 +38,30 @@ STANDS_ALONE_BELOW = 8
 _BEFORE = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2})|(?<=\\[nrt]))"
 _BEHIND = r"(?![A-Za-z0-9])"
 
+# What ends a word that might be a token. A full stop may end a sentence as well.
+_WORD_ENDS = r"\.?(?![A-Za-z0-9._~+/=%-])"
+
+# Words that people write behind the names of the schemes, and a challenge's parameter. Base64 of
+# credentials is no short word in small letters, but a token may be anything.
+_NO_BASIC = rf"(?!realm=\\?[\"']|[a-z]{{1,14}}{_WORD_ENDS})"
+_NO_BEARER = (
+    r"(?!realm=\\?[\"']|(?i:tokens?|credentials?|auth|authentication|authorization)"
+    rf"{_WORD_ENDS})"
+)
+
+# In the authority of a URL, which may have been escaped for a line of text or of JSON. It stops at
+# a slash, so that a line is passed over once, however many there are.
+_USERINFO = r"(?:[^\s/?#\"\\]|\\[^\snrt])+(?=@)"
+
+# Not only where a scheme's name is a word of its own: that would cost three times as much.
+_BEHIND_SCHEME = r"(?:[ \t]|%20|\\t)+"
+
+_credentials = re.compile(
+    rf"((?i:basic){_BEHIND_SCHEME}){_NO_BASIC}[A-Za-z0-9+/=_%-]+"
+    rf"|((?i:bearer){_BEHIND_SCHEME}){_NO_BEARER}[A-Za-z0-9._~+/=%-]+"
+    rf"|(://){_USERINFO}"
+)
+
 
 def spellings(secret: str) -> set[str]:
     """Every form of a secret that is worth looking for."""
@@ -57,6 +85,15 @@ def spellings(secret: str) -> set[str]:
         found.add(padded.rstrip("="))
     found.discard("")
     return found
+
+
+def without_credentials(line: str) -> str:
+    """
+    A finished line of text or JSON without what looks like credentials; JSON stays JSON.
+
+    The value of ``Basic`` and ``Bearer`` goes, and in a URL the user with the password.
+    """
+    return _credentials.sub(lambda found: f"{found[1] or found[2] or found[3]}{MARK}", line)
 
 
 class Redactor:

@@ -5,11 +5,31 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
 
+from aluvia.api import etags
 from aluvia.api.etags import FIELD_CHARS, matches, matches_weakly
 from aluvia.testing.properties import settings_for_tests
 
 TAG = b'"a-1"'
+
+
+class GivenTests(SynchronousTestCase):
+    """A field as it came."""
+
+    def test_lines(self) -> None:
+        """All lines of it are one list; none is no field, and an empty one is one."""
+        for lines, field in (
+            ([], None),
+            ([b""], b""),
+            ([TAG], TAG),
+            ([b'"x"', b'W/"y", "z"', TAG], b'"x", W/"y", "z", "a-1"'),
+        ):
+            headers = Headers({b"If-Match": lines} if lines else {})
+            self.assertEqual(etags.given(headers, b"if-match"), field)
+            self.assertIsNone(etags.given(headers, b"if-none-match"))
+        headers = Headers({b"If-Match": [TAG, b"", b'"x"']})
+        self.assertTrue(matches(etags.given(headers, b"if-match") or b"", TAG))
 
 
 class MatchTests(SynchronousTestCase):

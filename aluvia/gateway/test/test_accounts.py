@@ -5,26 +5,16 @@ from __future__ import annotations
 import typing
 
 from sqlalchemy import Connection
-from twisted.internet.task import Clock
 
-from aluvia.gateway.accounts import LOOK_SECONDS, Accounts
-from aluvia.gateway.test.gateway_case import StoreCase
+from aluvia.gateway.accounts import LOOK_SECONDS
+from aluvia.gateway.test.accounts_case import AccountsCase
 from aluvia.store import accounts as stored
-from aluvia.store.accounts import Account
+from aluvia.store.accounts import Account, still_admits
 from aluvia.store.errors import NotFoundError, StoreError
 
 
-class AccountsTests(StoreCase):
+class AccountsTests(AccountsCase):
     """A store that others change."""
-
-    async def start(self) -> Accounts:
-        """Accounts that are followed, and a note of each that changes."""
-        self.clock = Clock()
-        self.changed: list[str] = []
-        accounts = Accounts(self.store, typing.cast(typing.Any, self.clock), self.changed.append)
-        self.addCleanup(accounts.stop)
-        await accounts.start()
-        return accounts
 
     async def test_authenticated(self) -> None:
         """An account is had by its own password alone."""
@@ -90,11 +80,90 @@ class AccountsTests(StoreCase):
         """Nobody is told of an account that is as it was."""
         await self.add()
         accounts = await self.start()
-        self.changed.clear()
+        self.forget()
         await self.add("bob")
         await accounts.look_now()
         await accounts.look_now()
         self.assertEqual(self.changed, ["bob"])
+
+    async def test_only_what_changed_is_read(self) -> None:
+        """Of accounts that are as they were nothing is read, whatever became of the others."""
+        for name in ("alice", "bob", "carol"):
+            await self.add(name)
+        accounts = await self.start()
+        self.forget()
+
+        def every(connection: Connection) -> typing.NoReturn:
+            raise AssertionError("all of them are read")
+
+        self.patch(stored, "every", every)
+        await self.store.write(lambda connection: stored.rotate_password(connection, "bob", 0.0))
+        await accounts.look_now()
+        await self.add("dave")
+        await accounts.look_now()
+        await self.store.write(lambda connection: stored.remove(connection, "carol"))
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["bob", "dave", "carol"])
+        self.assertEqual(len(accounts), 3)
+
+    async def test_much_at_once(self) -> None:
+        """What was added, changed and removed between two looks is told as one change of each."""
+        for name in ("alice", "bob", "carol"):
+            await self.add(name)
+        accounts = await self.start()
+        self.forget()
+        other = await self.open()
+
+        def write(connection: Connection) -> None:
+            stored.remove(connection, "alice")
+            stored.rotate_password(connection, "bob", 0.0)
+            stored.rotate_password(connection, "bob", 0.0)
+            stored.add(connection, "dave", 0.0)
+            stored.add(connection, "erin", 0.0)
+            stored.remove(connection, "erin")
+
+        await other.write(write)
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["alice", "bob", "dave"])
+        for before, after in self.changes:
+            self.assertIs(before is None, after is not None and after.name == "dave")
+            self.assertIs(after is None, before is not None and before.name == "alice")
+        self.assertEqual(len(accounts), 3)
+
+    async def test_made_anew(self) -> None:
+        """
+        An account that was removed and made anew between two looks is another one: who was let in
+        by the first may not stay.
+        """
+        made = await self.add()
+        accounts = await self.start()
+        self.forget()
+        await self.store.write(lambda connection: stored.remove(connection, "alice"))
+        again = await self.add()
+        await accounts.look_now()
+        ((before, after),) = self.changes
+        assert before is not None
+        assert after is not None
+        self.assertFalse(still_admits(before, after))
+        self.assertIsNone(accounts.of_token(made.token))
+        self.assertEqual(accounts.of_token(again.token), after)
+
+    async def test_what_follows_fails(self) -> None:
+        """A fault in what follows from one change is logged, and the others are told of."""
+        accounts = await self.start()
+        await self.add()
+        await self.add("bob")
+        note = self.note
+
+        def broken(before: Account | None, after: Account | None) -> None:
+            note(before, after)
+            raise ZeroDivisionError
+
+        accounts._changed = broken
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["alice", "bob"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertIsNone(accounts.problem)
 
     async def test_change(self) -> None:
         """A change of ours is in force when it is made, and told of once."""
@@ -103,18 +172,30 @@ class AccountsTests(StoreCase):
         before = accounts.named("alice")
         assert before is not None
         tag = accounts.etag(before)
-        self.changed.clear()
+        self.forget()
         account = await accounts.change("alice", lambda seen: {"session_id": "s"})
         self.assertEqual(account, accounts.named("alice"))
         self.assertNotEqual(accounts.etag(account), tag)
         await accounts.look_now()
-        self.assertEqual(self.changed, ["alice"])
+        self.assertEqual(self.changes, [(before, account)])
+
+    async def test_change_behind_anothers(self) -> None:
+        """A change of ours hides no earlier one of another process."""
+        await self.add()
+        await self.add("bob")
+        accounts = await self.start()
+        self.forget()
+        other = await self.open()
+        await other.write(lambda connection: stored.rotate_password(connection, "bob", 0.0))
+        await accounts.change("alice", lambda seen: {"session_id": "s"})
+        await accounts.look_now()
+        self.assertEqual(self.changed, ["alice", "bob"])
 
     async def test_no_change(self) -> None:
         """One that changes nothing is told to nobody."""
         await self.add()
         accounts = await self.start()
-        self.changed.clear()
+        self.forget()
         await accounts.change("alice", lambda seen: {"session_id": None})
         self.assertEqual(self.changed, [])
 
@@ -130,30 +211,6 @@ class AccountsTests(StoreCase):
             await accounts.change("alice", broken)
         with self.assertRaises(NotFoundError):
             await accounts.change("bob", lambda seen: {})
-
-    async def test_older_state(self) -> None:
-        """A look that began before a change of ours does not undo it."""
-        await self.add()
-        accounts = await self.start()
-        read = self.store.read
-        held: list[typing.Any] = []
-
-        async def late(job: typing.Callable[[Connection], typing.Any]) -> typing.Any:
-            state = await read(job)
-            await accounts.change("alice", lambda seen: {"session_id": "new"})
-            held.append(state)
-            return state
-
-        await (await self.open()).write(lambda connection: stored.add(connection, "bob", 0.0))
-        self.patch(self.store, "read", late)
-        await accounts.look_now()
-        self.patch(self.store, "read", read)
-        self.assertEqual(len(held), 1)
-        account = accounts.named("alice")
-        assert account is not None
-        self.assertEqual(account.session_id, "new")
-        await accounts.look_now()
-        self.assertIsNotNone(accounts.named("bob"))
 
     async def test_store_that_fails(self) -> None:
         """A store that cannot be read leaves what was known; it is said once, and tried again."""

@@ -6,86 +6,13 @@ import json
 import typing
 
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.task import Clock
 
-from aluvia.api.test.site_case import MemoryTransport, Reply, connect, head
-from aluvia.api.watch import Watch
-from aluvia.forwarding.counters import Counters
-from aluvia.gateway import control_api
-from aluvia.gateway.accounts import Accounts
-from aluvia.gateway.control_api import ControlAPI
-from aluvia.gateway.test.gateway_case import StoreCase
-from aluvia.gateway.user_fields import MOST_RULES, RULE_CHARS, RULES_BYTES
+from aluvia.api.test.site_case import Reply
+from aluvia.gateway.control_api import CHANGES_AT_ONCE, SECONDS_PER_CHANGE
+from aluvia.gateway.test.control_case import JSON, ControlCase
+from aluvia.gateway.user_fields import MOST_FAULTS, MOST_RULES, RULE_CHARS, RULES_BYTES
 from aluvia.store import accounts as stored
 from aluvia.store.errors import StoreBusyError, StoreError
-
-JSON = "Content-Type: application/json"
-
-
-class FakeObserved:
-    """A gateway that takes clients."""
-
-    counters = Counters()
-    started_at = 90.0
-    connections_open = 2
-    accepting = True
-    draining = False
-    account_count = 1
-    monitors_waiting = 0
-    store_problem: str | None = None
-
-
-class ControlCase(StoreCase):
-    """An API with one account."""
-
-    async def setUp(self) -> None:  # type: ignore[override]
-        """At second 100."""
-        await super().setUp()
-        self.made = await self.add()
-        self.clock: typing.Any = Clock()
-        self.clock.advance(100)
-        self.observed = FakeObserved()
-        self.watch = Watch(self.clock, most_for_one=3)
-        self.accounts = Accounts(self.store, self.clock, self.watch.changed)
-        self.addCleanup(self.accounts.stop)
-        await self.accounts.start()
-        self.api = ControlAPI(self.accounts, self.watch, self.observed, self.clock)
-        self.site = self.api.site()
-        self.bearer = f"Authorization: Bearer {self.made.token}"
-        self.addCleanup(self.site.close)
-
-    def begin(
-        self, target: str, *fields: str, method: str = "GET", body: bytes = b""
-    ) -> MemoryTransport:
-        """Send a request on a new connection."""
-        transport = connect(self.site)
-        self.addCleanup(transport.leave)
-        if body:
-            fields = (*fields, f"Content-Length: {len(body)}")
-        transport.deliver(head(method, target, *fields) + body)
-        return transport
-
-    async def ask(self, target: str, *fields: str, method: str = "GET", body: bytes = b"") -> Reply:
-        """The answer to a request."""
-        transport = self.begin(target, *fields, method=method, body=body)
-        await self.when(transport.value)
-        return Reply(transport.value())
-
-    async def user(self, *fields: str) -> Reply:
-        """Ask for the account."""
-        return await self.ask("/v1/user", self.bearer, *fields)
-
-    async def patch_user(self, body: object, *fields: str) -> Reply:
-        """Change the account."""
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return await self.ask("/v1/user", self.bearer, JSON, *fields, method="PATCH", body=data)
-
-    def assert_problem(self, reply: Reply, status: int, code: str) -> None:
-        """It is an error as both kinds of clients read it."""
-        self.assertEqual(reply.status, status, reply.body)
-        self.assertEqual(reply.fields["content-type"], "application/problem+json")
-        body = reply.json()
-        self.assertEqual((body["status"], body["error"]["code"]), (status, code))
 
 
 class UserTests(ControlCase):
@@ -132,6 +59,8 @@ class UserTests(ControlCase):
             self.assertNotIn("content-type", reply.fields)
         for known in ('"x"', etag[:-1], "x"):
             self.assertEqual((await self.user(f"If-None-Match: {known}")).status, 200)
+        lines = [f"If-None-Match: {known}" for known in (f"W/{etag}", '"x"')]
+        self.assertEqual((await self.user(*lines)).status, 304)
 
     async def test_tokens(self) -> None:
         """401 with a challenge for everything that is no token of ours."""
@@ -209,6 +138,8 @@ class PatchTests(ControlCase):
         again = await self.patch_user({"session_id": "b"}, f"If-Match: {etag}")
         self.assert_problem(again, 412, "changed_meanwhile")
         self.assertEqual((await self.patch_user({}, "If-Match: *")).json(), reply.json())
+        lines = [f"If-Match: {seen}" for seen in (reply.fields["etag"], '"x"')]
+        self.assertEqual((await self.patch_user({"session_id": "c"}, *lines)).status, 200)
 
     async def test_faults(self) -> None:
         """422 with each fault and where it is; nothing is changed."""
@@ -231,12 +162,56 @@ class PatchTests(ControlCase):
             ({"a/b~c": 1}, ["/a~1b~0c"]),
         ]
         for body, pointers in cases:
+            self.clock.advance(SECONDS_PER_CHANGE)
             reply = await self.patch_user(body)
             self.assert_problem(reply, 422, "invalid_fields")
             problem = reply.json()
             self.assertEqual([fault["pointer"] for fault in problem["errors"]], pointers)
             self.assertEqual(problem["error"]["details"], problem["errors"])
         self.assertEqual((await self.user()).body, before)
+
+    async def test_many_faults(self) -> None:
+        """Not more of them are told than somebody reads."""
+        bodies: list[dict[str, object]] = [
+            {"rules": [1] * MOST_RULES},
+            {str(number): 1 for number in range(10_000)},
+            {"rules": [1] * 60} | {str(number): 1 for number in range(60)},
+        ]
+        for body in bodies:
+            reply = await self.patch_user(body)
+            self.assert_problem(reply, 422, "invalid_fields")
+            self.assertEqual(len(reply.json()["errors"]), MOST_FAULTS)
+
+    async def test_too_often(self) -> None:
+        """
+        An account may be changed so many times at once, and then so often; the others as before.
+        """
+        bob = await self.add("bob")
+        await self.accounts.look_now()
+        for number in range(CHANGES_AT_ONCE):
+            self.assertEqual((await self.patch_user({"session_id": str(number)})).status, 200)
+        for body in ({"session_id": "no"}, {}, "no object"):
+            reply = await self.patch_user(body)
+            self.assert_problem(reply, 429, "too_many_changes")
+        self.assertEqual((await self.user()).json()["data"]["session_id"], str(number))
+        wait = int(reply.fields["retry-after"])
+        self.assertEqual(wait, 1)
+        bearer, self.bearer = self.bearer, f"Authorization: Bearer {bob.token}"
+        self.assertEqual((await self.patch_user({"session_id": "bob"})).status, 200)
+        self.bearer = bearer
+        self.clock.advance(wait)
+        self.assertEqual((await self.patch_user({"session_id": "yes"})).status, 200)
+        self.assert_problem(await self.patch_user({"session_id": "no"}), 429, "too_many_changes")
+
+    async def test_made_anew(self) -> None:
+        """The token of an account that was removed neither changes nor shows its successor."""
+        await self.store.write(lambda connection: stored.remove(connection, "alice"))
+        again = await self.add()
+        reply = await self.patch_user({"session_id": "stranger"})
+        self.assert_problem(reply, 401, "token_invalid")
+        self.assertNotIn(again.proxy_password.encode(), reply.body)
+        (account,) = await self.store.read(stored.every)
+        self.assertIsNone(account.session_id)
 
     async def test_long_rules(self) -> None:
         """Rules that are too long together are refused, however few their bytes were on the way."""
@@ -262,6 +237,7 @@ class PatchTests(ControlCase):
             ("application/jsonx", 415),
             ("", 415),
         ):
+            self.clock.advance(SECONDS_PER_CHANGE)
             reply = await self.ask(
                 "/v1/user",
                 self.bearer,
@@ -284,7 +260,10 @@ class PatchTests(ControlCase):
         self.assertLess(len(reply.body), 1_048_576)
 
     async def test_concurrent(self) -> None:
-        """Of 6 changes at once, each of what was seen, none undoes another."""
+        """
+        Of 6 changes at once, each of what was seen, none undoes another; whoever is told to come
+        back later does so.
+        """
         done: list[int] = []
 
         async def append(number: int) -> None:
@@ -295,6 +274,10 @@ class PatchTests(ControlCase):
                 reply = await self.patch_user({"rules": rules}, f"If-Match: {etag}")
                 if reply.status == 200:
                     done.append(number)
+                elif reply.status == 429:
+                    self.clock.advance(int(reply.fields["retry-after"]))
+                else:
+                    self.assert_problem(reply, 412, "changed_meanwhile")
 
         await gatherResults([Deferred.fromCoroutine(append(number)) for number in range(6)])
         rules = (await self.user()).json()["data"]["rules"]
@@ -397,73 +380,3 @@ class MonitorTests(ControlCase):
         waiting = self.begin("/v1/user/monitor", self.bearer, await self.etag())
         self.watch.end()
         self.assertEqual(Reply(waiting.value()).status, 304)
-
-
-class OtherTests(ControlCase):
-    """What operators look at, and what is not there."""
-
-    async def test_health(self) -> None:
-        """Alive."""
-        reply = await self.ask("/healthz")
-        self.assertEqual(reply.status, 200)
-        self.assertEqual((reply.json()["status"], reply.json()["uptime"]), ("ok", 10.0))
-
-    async def test_ready(self) -> None:
-        """Ready; not while it drains or is full."""
-        self.assertTrue((await self.ask("/readyz")).json()["ready"])
-        self.observed.store_problem = "x"
-        reply = await self.ask("/readyz")
-        self.assertEqual((reply.status, reply.json()["last_error"]), (200, "x"))
-        self.observed.accepting = False
-        self.assertEqual((await self.ask("/readyz")).status, 503)
-        self.observed.draining = True
-        reply = await self.ask("/readyz")
-        self.assertEqual((reply.status, reply.json()["ready"]), (503, False))
-        self.assertIn("draining", reply.json()["reason"])
-
-    async def test_metrics(self) -> None:
-        """The numbers, in either format."""
-        self.observed.counters.request_ended("direct", "ok")
-        reply = await self.ask("/metrics")
-        self.assertIn(b'aluvia_gateway_requests_total{outcome="ok",way="direct"} 1.0', reply.body)
-        self.assertIn(b"aluvia_gateway_accounts 1.0", reply.body)
-        self.assertTrue(reply.fields["content-type"].startswith("text/plain"))
-        asked = await self.ask("/metrics", "Accept: application/openmetrics-text")
-        self.assertTrue(asked.fields["content-type"].startswith("application/openmetrics-text"))
-
-    async def test_nothing_there(self) -> None:
-        """404, as a problem and with no way elsewhere."""
-        for target in (
-            "/",
-            "/v1",
-            "/v1/",
-            "/v1/user/",
-            "//v1/user",
-            "/v1/users",
-            "/V1/user",
-            "/v1//user",
-        ):
-            self.assert_problem(await self.ask(target, self.bearer), 404, "not_found")
-
-    async def test_methods(self) -> None:
-        """405, as a problem that says which there are."""
-        for target, method, allow in (
-            ("/v1/user", "PUT", "GET, HEAD, PATCH"),
-            ("/v1/user", "OPTIONS", "GET, HEAD, PATCH"),
-            ("/v1/user/monitor", "PATCH", "GET, HEAD"),
-            ("/healthz", "POST", "GET, HEAD"),
-            ("/metrics", "BREW", "GET, HEAD"),
-        ):
-            reply = await self.ask(target, self.bearer, method=method)
-            self.assert_problem(reply, 405, "method_not_allowed")
-            self.assertEqual(reply.fields["allow"], allow)
-
-    async def test_bug(self) -> None:
-        """500, as a problem, with the log knowing more."""
-
-        def broken(*arguments: object) -> typing.NoReturn:
-            raise ZeroDivisionError
-
-        self.patch(control_api, "health", broken)
-        self.assert_problem(await self.ask("/healthz"), 500, "internal_error")
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)

@@ -144,6 +144,46 @@ class AccountTests(DatabaseCase):
         self.assertNotEqual(after.proxy_password, before.proxy_password)
         self.assertEqual(after.token_hash, before.token_hash)
 
+    def test_since(self) -> None:
+        """What was changed after a revision is read, in that order, and nothing else."""
+        with self.database.writing() as connection:
+            accounts.add(connection, "bob", 0.0)
+            accounts.add(connection, "carol", 0.0)
+        self.change(self.account(), session_id="s")
+        with self.database.reading() as connection:
+            for revision, names in ((0, ["bob", "carol", "alice"]), (3, ["alice"]), (4, [])):
+                found = accounts.since(connection, revision)
+                self.assertEqual([each.name for each in found], names)
+            self.assertEqual(accounts.count(connection), 3)
+            self.assertEqual(accounts.names(connection), {"alice", "bob", "carol"})
+
+    def test_since_reads_no_more(self) -> None:
+        """What did not change is not looked through for what did."""
+        statement = "EXPLAIN QUERY PLAN SELECT * FROM accounts WHERE revision > 5 ORDER BY revision"
+        with self.database.reading() as connection:
+            plan = [row[-1] for row in connection.exec_driver_sql(statement)]
+        self.assertEqual(
+            plan, ["SEARCH accounts USING INDEX accounts_by_revision (revision>?)"], plan
+        )
+
+    def test_still_admits(self) -> None:
+        """Who was let in may stay unless the account is gone, another one, or locked anew."""
+        before = self.account()
+        changed = self.change(before, rules=("*",), session_id="s", target_geo="us")
+        for there, after in ((before, before), (before, changed), (None, before), (None, None)):
+            self.assertTrue(accounts.still_admits(there, after))
+        with self.database.writing() as connection:
+            rotated = accounts.rotate_password(connection, "alice", 20.0)
+            accounts.remove(connection, "alice")
+
+            def same(count: int) -> str:
+                return self.made.token if count == 32 else self.made.proxy_password
+
+            accounts.add(connection, "alice", 30.0, same)
+        for after in (None, rotated, self.account()):
+            self.assertFalse(accounts.still_admits(before, after))
+        self.assertTrue(accounts.still_admits(rotated, rotated))
+
     def test_store_name(self) -> None:
         """A file keeps its name, and another has another."""
         with self.database.reading() as connection:

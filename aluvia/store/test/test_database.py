@@ -87,6 +87,46 @@ class FileTests(DatabaseCase):
         self.open()
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
+    def test_beside_open_to_others(self) -> None:
+        """What SQLite keeps beside it is closed to them too, where it was there before."""
+        writer = self.open()
+        with writer.writing() as connection:
+            accounts.add(connection, "alice", 0.0)
+        beside = sorted(self.path.parent.glob(self.path.name + "*"))
+        self.assertEqual(len(beside), 3)
+        link = self.path.with_name("link")
+        link.symlink_to(self.path)
+        for path in (self.path, link):
+            for each in beside:
+                each.chmod(0o644)
+            database = Database(path)
+            self.addCleanup(database.close)
+            for each in beside:
+                self.assertEqual(stat.S_IMODE(each.stat().st_mode), 0o600, each)
+
+    def test_replaced(self) -> None:
+        """Nothing is written to a file that is not to be found any more, and it is told of."""
+        database = self.open()
+        before = database.version()
+        moved = self.path.with_name("moved")
+        self.path.rename(moved)
+
+        def refused() -> set[str]:
+            said = {str(self.assertRaises(StoreError, database.version))}
+            with self.assertRaises(StoreError) as caught, database.writing() as connection:
+                accounts.add(connection, "alice", 0.0)
+            return {*said, str(caught.exception)}
+
+        self.assertEqual(refused(), {f"{self.path}: No such file or directory"})
+        self.path.write_bytes(b"")
+        said = f"{self.path}: another file is in its place since it was opened"
+        self.assertEqual(refused(), {said})
+        moved.replace(self.path)
+        self.assertEqual(database.version(), before)
+        with database.writing() as connection:
+            accounts.add(connection, "alice", 0.0)
+        self.assertEqual(self.names(database), ["alice"])
+
     def test_again(self) -> None:
         """What was committed is there when it is opened again, and by others at once."""
         first, second = self.open(), self.open(create=False)

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from aluvia.store import accounts, engine
+from aluvia.store.database import Database
 from aluvia.store.engine import Store
 from aluvia.store.errors import RevisionConflictError, StoreBusyError, StoreError
 
@@ -141,6 +142,41 @@ class StoreTests(TestCase):
             await store.open()
         await store.close()
         await Store(self.path, reactor.callFromThread).close()
+
+    async def test_no_thread(self) -> None:
+        """Where no thread can be had it says so, and closing is harmless, for one or for both."""
+        start = threading.Thread.start
+        refused: set[str] = set()
+
+        def refuse(thread: threading.Thread) -> None:
+            if thread.name in refused:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        self.patch(threading.Thread, "start", refuse)
+        for name in ("aluvia-store-reader", "aluvia-store-writer"):
+            refused.add(name)
+            store = Store(self.path, reactor.callFromThread)
+            with self.assertRaises(StoreError):
+                await store.open()
+            with self.assertRaises(StoreError):
+                await store.read(accounts.every)
+            await store.close()
+
+    async def test_end_that_fails(self) -> None:
+        """A file that cannot be closed well keeps nobody waiting, and is told of."""
+        store = await self.store()
+        told: list[object] = []
+        self.patch(threading, "excepthook", lambda broken: told.append(broken.exc_type))
+        close = Database.close
+
+        def fail(database: Database) -> None:
+            close(database)
+            raise ZeroDivisionError
+
+        self.patch(Database, "close", fail)
+        await store.close()
+        self.assertEqual(told, [ZeroDivisionError] * 2)
 
     async def test_not_wanted_any_more(self) -> None:
         """Who does not wait any more is not told, and harms nobody."""

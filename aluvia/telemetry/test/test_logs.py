@@ -262,6 +262,23 @@ class SecretTests(LogCase):
         make_observer("info", "json", stream, redactor)({"log_format": "x", "n": 8467351902})
         self.assertEqual({"n": MARK}, json.loads(stream.getvalue())["fields"])
 
+    def test_secrets_of_strangers(self) -> None:
+        """What looks like credentials goes, without anybody having told of it."""
+        event: dict[str, typing.Any] = {
+            "log_format": "{line}",
+            "line": "Proxy-Authorization: Basic c3RyYW5nZXI6c2VjcmV0",
+            "sent": {"authorization": [b"Bearer stranger-secret"]},
+            "url": "http://stranger:secret@host",
+            "log_failure": a_failure("Basic c3RyYW5nZXI6c2VjcmV0\nBearer stranger-secret"),
+        }
+        for format in ("text", "json"):
+            stream = io.StringIO()
+            make_observer("info", format, stream, Redactor())(event)
+            for secret in ("c3RyYW5nZXI6c2VjcmV0", "stranger"):
+                self.assertNotIn(secret, stream.getvalue())
+            self.assertIn(f"Basic {MARK}", stream.getvalue())
+        self.assertEqual(json.loads(stream.getvalue())["fields"]["url"], f"http://{MARK}@host")
+
     def test_secrets_learnt_later(self) -> None:
         """Credentials that came while we run are hidden from then on."""
         log, stream = self.logger("info", "text")

@@ -10,7 +10,13 @@ import hypothesis
 from hypothesis import strategies
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.telemetry.redaction import MARK, REMEMBERED, Redactor, spellings
+from aluvia.telemetry.redaction import (
+    MARK,
+    REMEMBERED,
+    Redactor,
+    spellings,
+    without_credentials,
+)
 from aluvia.testing.properties import settings_for_tests
 
 
@@ -96,3 +102,63 @@ class RedactorTests(SynchronousTestCase):
         redactor = Redactor([secret])
         for form in spellings(secret):
             self.assertNotIn(form, redactor(before + form + behind).replace(MARK, ""))
+
+
+class WithoutCredentialsTests(SynchronousTestCase):
+    """Secrets that nobody told of, by where they stand."""
+
+    def test_schemes(self) -> None:
+        """What stands behind ``Basic`` and ``Bearer`` goes, however it is written."""
+        basic = base64.b64encode(b"canary-user:canary-pass").decode()
+        for line, shown in (
+            (f"Proxy-Authorization: Basic {basic}", f"Proxy-Authorization: Basic {MARK}"),
+            (f"b'basic\\t{basic}\\r\\n'", f"b'basic\\t{MARK}\\r\\n'"),
+            (f"[b'Basic {basic[:9]}…[cut]", f"[b'Basic {MARK}…[cut]"),
+            ("Basic YTpi and BASIC  YTpi", f"Basic {MARK} and BASIC  {MARK}"),
+            ("auth=Basic%20YTpi%3D%3D&x", f"auth=Basic%20{MARK}&x"),
+            ("\\nbearer canary.a-b_c~d+e/f==", f"\\nbearer {MARK}"),
+            ("Bearer canary, Bearer token.canary", f"Bearer {MARK}, Bearer {MARK}"),
+            ("Bearer token-canary", f"Bearer {MARK}"),
+        ):
+            self.assertEqual(without_credentials(line), shown)
+
+    def test_words(self) -> None:
+        """A challenge, and what people write of the schemes, stay."""
+        for line in (
+            'WWW-Authenticate: Bearer realm="aluvia", error="invalid_token"',
+            json.dumps({"message": 'Basic realm="aluvia"'}),
+            "A bearer token is needed. That is no bearer token.",
+            "those are no Basic credentials in UTF-8.",
+            "a basic check, and Basic authentication",
+        ):
+            self.assertEqual(without_credentials(line), line)
+
+    def test_urls(self) -> None:
+        """The user and the password of a URL go, the rest of the address stays readable."""
+        for line, shown in (
+            ("via http://canary:ca:n@ry@gate.example:80/a@b", f"//{MARK}@gate.example:80/a@b"),
+            ("'socks5://canary@[::1]:80', x@y", f"//{MARK}@[::1]:80', x@y"),
+            ("http://\\x1bcanary\\xe4@host", f"//{MARK}@host"),
+        ):
+            found = without_credentials(line)
+            self.assertTrue(found.endswith(shown), found)
+            self.assertNotIn("canary", found)
+        for line in (
+            "http://site.example/@user?to=a@b#c@d and mail to a@b",
+            "http://site.example?a@b http://site.example#a@b",
+            "http://site.example\\nuser@host",
+        ):
+            self.assertEqual(without_credentials(line), line)
+
+    @settings_for_tests
+    @hypothesis.given(
+        strategies.text(max_size=20),
+        strategies.sampled_from(["Basic ", "bearer ", "http://", 'Bearer realm="']),
+        strategies.text(max_size=20),
+        strategies.sampled_from(["@", "@host/", "", " "]),
+    )
+    def test_json_stays_json(self, before: str, what: str, secret: str, behind: str) -> None:
+        """Whatever is taken out of a line of JSON, it can be read, and its other parts stay."""
+        line = json.dumps({"a": before + what + secret + behind, "b": "x@y"})
+        shown = json.loads(without_credentials(line))
+        self.assertEqual((list(shown), shown["b"]), (["a", "b"], "x@y"))
