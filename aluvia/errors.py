@@ -36,7 +36,8 @@ class ApiError(AluviaError):
 
     :ivar status_code: of the answer; None where there was none (a network failure, a timeout).
     :ivar code: the API's own name for the error, if it gave one.
-    :ivar details: what the API said besides, if anything.
+    :ivar details: what the API said besides, decoded from JSON; None if that was nothing, or more
+        than 16384 characters. Its texts are the API's own: escape them before they are shown.
     """
 
     def __init__(

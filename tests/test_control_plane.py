@@ -26,6 +26,8 @@ from tests.support import Certificates
 #: Asks when a SIGHUP says so, and not by itself: for tests that count answers.
 BY_SIGNAL = ("--poll-interval", "3600")
 
+CODED = [(b"Content-Encoding", b"gzip")]
+
 HTML = always(200, [(b"Content-Type", b"text/html")], b"<html><body>Sign in</body></html>")
 
 
@@ -54,6 +56,11 @@ class FailedStartTests(FollowingCase):
             (always(200, [], b'{"data": {"proxy_username": "a"}}'), UNAVAILABLE, "proxy_password"),
             (always(200, [], b'{"proxy_username": "a:b", "proxy_password": "c"}'), UNAVAILABLE,
              "colon"),
+            (always(200, [], b'{"success": false}'), UNAVAILABLE, "no success"),
+            (always(401, CODED, b"?"), REFUSED, "401"),
+            (always(403, [], b"x" * 1_048_577), REFUSED, "403"),
+            (always(200, CODED, b"?"), UNAVAILABLE, "coding"),
+            (always(200, [], b"x" * 1_048_577), UNAVAILABLE, "longer"),
         ):  # fmt: skip
             plane.lie = lie
             await self.refuses(self.follow(plane), status, named)
@@ -223,6 +230,21 @@ class PollingTests(FollowingCase):
         self.assertEqual((ready["revision"], ready["rules"]), (2, 1))
         explained = await process.admin_json("/explain?host=127.0.0.1")
         self.assertEqual(explained["way"], "gateway")
+        self.assertGreaterEqual((await process.metrics())["aluvia_poll_seconds_count"], 4)
+
+    async def test_rules_that_never_match(self) -> None:
+        """They are ignored, and the log names them, once for each change of the rules."""
+        plane = self.plane(rules=["a.example", "https://b.example/", "AUTO"])
+        process = await self.following(plane, *BY_SIGNAL)
+        self.assertEqual((await self.readiness(process))["rules"], 1)
+        process.send_signal(signal.SIGHUP)
+        await self.came_to(process, "unchanged")
+        plane.change(rules=["a.example", "c.example:443"])
+        process.send_signal(signal.SIGHUP)
+        await self.revision(process, 2)
+        for rule in ("https://b.example/", "c.example:443"):
+            self.assertEqual(process.output.count(f"Rule '{rule}' is ignored: "), 1, process.output)
+        self.assertEqual(process.output.count("is ignored"), 2, process.output)
 
     async def test_monitor(self) -> None:
         """Where the API has a monitor, it is told at once, and does not tick besides."""
@@ -465,6 +487,63 @@ class UnconfiguredTests(FollowingCase):
         plane = self.plane()
         plane.lie = always(401)
         await self.refuses(self.follow(plane, "--no-strict"), REFUSED, "401")
+
+
+class ReadyTests(FollowingCase):
+    """When a supervisor is told that it is ready."""
+
+    def supervisor(self) -> tuple[socket.socket, dict[str, str]]:
+        """A supervisor's socket, and the environment that names it."""
+        name = f"aluvia-ready-{self._testMethodName}-{os.getpid()}"
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notify.close)
+        notify.bind(f"\0{name}")
+        notify.setblocking(False)
+        return notify, {"ALUVIA_TOKEN": TOKEN, "NOTIFY_SOCKET": f"@{name}"}
+
+    @staticmethod
+    def is_ready(notify: socket.socket) -> bool:
+        """Whether it has heard so since it was asked last."""
+        heard = b""
+        while True:
+            try:
+                heard += notify.recv(4096) + b"\n"
+            except BlockingIOError:
+                return b"READY=1" in heard.splitlines()
+
+    async def test_strict(self) -> None:
+        """Not before the first configuration is in; never, if it ends without one."""
+        plane = self.plane()
+        notify, environment = self.supervisor()
+        early: list[bool] = []
+
+        async def look(visit: Visit) -> None:
+            early.append(self.is_ready(notify))
+            await plane.give(visit)
+
+        plane.lie = always(500)
+        await self.refuses(self.follow(plane, environment=environment), UNAVAILABLE, "500")
+        self.assertFalse(self.is_ready(notify))
+        plane.lie = look
+        await self.following(plane, *BY_SIGNAL, environment=environment)
+        self.assertEqual(early, [False])
+        await until(lambda: self.is_ready(notify), SECONDS, "READY=1")
+
+    async def test_not_strict(self) -> None:
+        """
+        With ``--no-strict`` as soon as the ports are bound, configuration or not: a supervisor
+        would end what is not ready in time, and an outage may last longer.
+        """
+        plane = self.plane()
+        plane.go_down()
+        notify, environment = self.supervisor()
+        options = ("--no-strict", "--on-no-config", "refuse")
+        process = await self.following(plane, *options, environment=environment)
+        await until(lambda: self.is_ready(notify), SECONDS, "READY=1")
+        ready = await self.readiness(process)
+        self.assertEqual((ready["ready"], ready["revision"]), (False, None))
+        answer = await self.get(process, "http://127.0.0.1:9/")
+        self.assert_failed(answer, 503, "proxy_configuration_error")
 
 
 class FlipTests(FollowingCase):

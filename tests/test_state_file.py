@@ -93,6 +93,25 @@ class StateFileTests(StateFileCase):
         self.assertEqual(self.control.asked[0].header(b"if-none-match"), b'"1"')
         self.assertIsNone((await self.readiness(process))["last_error"])
 
+    async def test_kept_etag_that_cannot_be_sent(self) -> None:
+        """Whatever stands in its place: it asks without one, and gets the whole answer."""
+        await self.killed()
+        for etag in ("\ud800", '"1"\r\nX-Forged: y', 1):
+            kept = json.dumps({**self.content(), "etag": etag})
+            with open(self.state, "w") as file:
+                file.write(kept)
+            self.control.go_down()
+            process = await self.again().ready()
+            self.control.asked.clear()
+            self.control.come_back()
+            process.send_signal(signal.SIGHUP)
+            await self.came_to(process, "unchanged")
+            visit = self.control.asked[0]
+            self.assertIsNone(visit.header(b"if-none-match"))
+            self.assertIsNone(visit.header(b"x-forged"))
+            self.assertIsNone((await self.readiness(process))["last_error"])
+            await process.stop()
+
     async def test_what_is_kept(self) -> None:
         """The password is there, since it must be; the token is not. A change replaces it whole."""
         process = await self.again().ready()
@@ -174,12 +193,15 @@ class BadStateFileTests(StateFileCase):
         ProxyCase.assert_no_secret(self, (await self.again().ready()).output)
 
     async def test_an_answer_is_no_outage(self) -> None:
-        """401, 404 and HTML end the start, whatever is kept."""
+        """401, 404 and HTML end the start, whatever is kept, and whatever their body is."""
         await self.killed()
         for lie, status, named in (
             (always(401), REFUSED, "401"),
             (always(404), UNAVAILABLE, "404"),
             (always(200, [], b"<html>"), UNAVAILABLE, "JSON"),
+            (always(401, [], b"x" * 1_048_577), REFUSED, "401"),
+            (always(403, [(b"Content-Encoding", b"gzip")], b"?"), REFUSED, "403"),
+            (always(200, [], b"x" * 1_048_577), UNAVAILABLE, "longer"),
         ):
             self.control.lie = lie
             process = self.again()

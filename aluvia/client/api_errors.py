@@ -4,19 +4,25 @@ What an API says of an error, in words for people.
 Some APIs quote what they were sent, and what they say is shown: in the log, on the admin port, on
 standard error. So the token is taken out of it where it comes in (:mod:`aluvia.client.user_api`),
 and the gateway's credentials here; and it is shown on one line, without what a terminal would act
-on. What it says under ``details`` stays as it is, for programs.
+on. What it says under ``details`` is for programs: it stays as the API wrote it, so that whoever
+shows it escapes it first; and where it is longer than :data:`DETAILS_CHARACTERS` it is left out.
 """
 
 from __future__ import annotations
 
 import collections.abc
+import json
 
-from aluvia.client.user_api import Answer, without_secrets
+from aluvia.client.answer_body import without_secrets
+from aluvia.client.user_api import Answer
 from aluvia.errors import ApiError
 from aluvia.telemetry.logs import escape
 
 #: More of a message, or of a code, is not shown.
 MESSAGE_CHARACTERS = 300
+
+#: Longer details, as JSON, are left out: a part of them may say something else than the whole.
+DETAILS_CHARACTERS = 16_384
 
 
 def api_error(answer: Answer, redact: collections.abc.Callable[[str], str]) -> ApiError:
@@ -38,7 +44,7 @@ def api_error(answer: Answer, redact: collections.abc.Callable[[str], str]) -> A
         f"The API answered {answer.status}{said}",
         status_code=answer.status,
         code=_shown(code) if isinstance(code, str) else None,
-        details=details,
+        details=details if len(json.dumps(details)) <= DETAILS_CHARACTERS else None,
     )
 
 

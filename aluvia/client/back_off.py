@@ -4,6 +4,9 @@ How long a control plane that does not answer well is left alone.
 After each failure twice as long as after the one before, up to :data:`BACK_OFF_SECONDS`, and of
 that a random part (full jitter), so that clients which failed together do not come back together.
 What a ``Retry-After`` says is waited for at least.
+
+Two questions may be out at once, and fail one after the other: the later failure takes nothing back
+of what the earlier one brought about.
 """
 
 from __future__ import annotations
@@ -41,10 +44,9 @@ class BackOff:
         self._failures += 1
         # The exponent is bounded too: 2.0 ** 1100 is no number any more.
         longest = min(BACK_OFF_SECONDS, self._interval * 2.0 ** min(self._failures, 10))
-        self.until = now + self._jitter() * longest
         if retry_after is not None:
-            self.asked_to_wait_until = now + retry_after
-            self.until = max(self.until, self.asked_to_wait_until)
+            self.asked_to_wait_until = max(self.asked_to_wait_until, now + retry_after)
+        self.until = max(self.until, now + self._jitter() * longest, self.asked_to_wait_until)
 
     def over(self) -> None:
         """It answers well."""

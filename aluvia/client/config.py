@@ -18,7 +18,8 @@ rest:
 anything else          kept aside
 =====================  ============================================================================
 
-They may stand in the body itself, or in its ``data``.
+They may stand in the body itself, or in its ``data``. A body that says ``"success": false`` is an
+error, whatever stands beside that and whatever its status is.
 """
 
 from __future__ import annotations
@@ -68,12 +69,19 @@ class User:
 _KNOWN = {field.name for field in attrs.fields(User)} - {"other"}
 
 
+def is_failure(body: object) -> bool:
+    """Whether a body, decoded from JSON, says of itself that it is an error."""
+    return isinstance(body, dict) and body.get("success") is False
+
+
 def read_user(body: object) -> User:
     """
     Read a body, decoded from JSON.
 
     :raises BadConfigurationError: with what is wrong with it.
     """
+    if is_failure(body):
+        raise BadConfigurationError("It says that it is no success.")
     if isinstance(body, dict) and isinstance(body.get("data"), dict):
         body = body["data"]
     if not isinstance(body, dict):

@@ -9,8 +9,8 @@ The control plane: the configuration, fetched again and again, and changed.
                                                    start, or with ``strict=False`` -> FOLLOWING
     FOLLOWING  a tick every interval asks, unless  stop -> STOPPED
                a question is out already (a
-               monitor's among them), or the
-               back-off is not over
+               monitor's, one out of turn), or
+               the back-off is not over
     STOPPED    nothing is out, no timer is left
 
 What an answer does:
@@ -27,6 +27,9 @@ any other status         ``api_error``       the last one stays, a warning, back
 none                     ``unreachable``     the last one stays, a warning, back-off
 any, but too late        ``overtaken``       dropped, and asked again
 =======================  ==================  ==================================================
+
+A 200 that changes nothing renews what is known of the answer (its ETag, its time), and nobody who
+follows hears of it: what was worked out by the rules holds.
 
 An answer is too late if since its question another one's configuration was taken, a PATCH's among
 them: two that were out at once may come back in either order, and the older must not replace the
@@ -58,12 +61,12 @@ from twisted.python.failure import Failure
 
 from aluvia.client.api_errors import api_error
 from aluvia.client.back_off import BackOff
-from aluvia.client.config import BadConfigurationError, Snapshot, User, read_user
+from aluvia.client.config import BadConfigurationError, Snapshot, User, is_failure, read_user
 from aluvia.client.gateway_place import GatewayPlace
 from aluvia.client.monitor import Monitor
+from aluvia.client.never_matching import never_matching
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS, OutOfTurn, report
 from aluvia.client.polls import (
-    API_ERROR,
     BAD_ANSWER,
     CHANGED,
     OVERTAKEN,
@@ -72,6 +75,7 @@ from aluvia.client.polls import (
     UNREACHABLE,
     PollProblem,
     Polls,
+    problem_of,
 )
 from aluvia.client.state_file import StateFile
 from aluvia.client.user_api import Answer, UserAPI
@@ -82,7 +86,6 @@ from aluvia.telemetry.redaction import Redactor
 log = Logger()
 
 _NOT_MODIFIED = 304
-_REFUSALS = (401, 403)
 
 
 class ControlPlane:
@@ -92,12 +95,12 @@ class ControlPlane:
     :param api: asks.
     :param place: where the gateway is that the credentials are for.
     :param interval: between two ticks; seconds.
-    :param follow: called with each new snapshot, once it is to be used.
+    :param follow: called with each new configuration, once it is to be used.
     :param learn: called with a user name and a password before anything is done with them.
     :param state: where the last good configuration is kept.
     :param jitter: a number from 0 to 1, a new one each time.
     :param log: where it says what it does.
-    :ivar snapshot: the last good one; None before there is any.
+    :ivar snapshot: the last good one, with the latest ETag; None before there is any.
     :ivar problem: why it could not be renewed the last time; None if it was.
     :ivar renewed_at: when it last was fetched, or said to be unchanged; the reactor's seconds.
     :ivar polls: what was counted.
@@ -216,7 +219,7 @@ class ControlPlane:
             if self._stopped:
                 raise ApiError("The client was stopped before the change was asked for.")
             answer = await self._api.patch(fields)
-            if not 200 <= answer.status <= 299:
+            if not answer.success or is_failure(answer.body):
                 raise api_error(answer, self._redact)
             # Whatever was asked before is older than this answer.
             self._taken += 1
@@ -234,7 +237,9 @@ class ControlPlane:
     # Asking.
 
     def _tick(self) -> None:
-        if self._turn is None and self._reactor.seconds() >= self._back_off.until:
+        if self._turn is not None or self._extra.pending:
+            return
+        if self._reactor.seconds() >= self._back_off.until:
             turn = self._turn = Deferred.fromCoroutine(self._take_turn())
             turn.addBoth(self._turn_over)
 
@@ -295,17 +300,14 @@ class ControlPlane:
                 self._monitor.named(answer.monitor)
             self._renewed()
             return UNCHANGED
-        if answer.status in _REFUSALS:
-            refusal = InvalidUserTokenError(f"The API refused the token ({answer.status}).")
-            return PollProblem(TOKEN_REFUSED, refusal, answer.retry_after)
         if answer.status != 200:
-            error = api_error(answer, self._redact)
-            return PollProblem(API_ERROR, error, answer.retry_after)
+            return problem_of(answer, self._redact)
         try:
             changed = self._take(read_user(answer.body), answer.etag)
         except BadConfigurationError as bad:
+            why = answer.unread or bad
             error = ApiError(
-                f"The API answered 200 without a good configuration. {bad}", status_code=200
+                f"The API answered 200 without a good configuration. {why}", status_code=200
             )
             return PollProblem(BAD_ANSWER, error, answer.retry_after)
         self._monitor.named(answer.monitor)
@@ -327,10 +329,10 @@ class ControlPlane:
         self._etag = etag
         if last is not None and user == self._user:
             self.snapshot = attrs.evolve(last, etag=etag, fetched_at=now)
-            self._follow(self.snapshot)
             return False
         revision = 1 if last is None else last.revision + 1
-        if last is not None and self._user is not None and user.rules == self._user.rules:
+        same_rules = self._user is not None and user.rules == self._user.rules
+        if last is not None and same_rules:
             rules = attrs.evolve(last.rules, revision=revision)
         else:
             rules = RuleSet.compile(user.rules, revision=revision)
@@ -353,6 +355,9 @@ class ControlPlane:
         self._log.info(
             "Configuration {revision}: {count} rules.", revision=revision, count=len(rules.rules)
         )
+        if not same_rules:
+            for line in never_matching(user.rules, rules, self._redact):
+                self._log.warn("{line}", line=line)
         return True
 
     def _renewed(self) -> None:

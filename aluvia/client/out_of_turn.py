@@ -47,6 +47,11 @@ class OutOfTurn:
         self._waiting: list[Deferred[None]] = []
         self._stopped = False
 
+    @property
+    def pending(self) -> bool:
+        """Whether one is out, or arranged."""
+        return self._next is not None or self._asking is not None
+
     def ask(self, not_before: float) -> Deferred[None]:
         """See :meth:`ControlPlane.poll_soon`."""
         now = self._clock.seconds()

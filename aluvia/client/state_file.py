@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from aluvia.client.config import BadConfigurationError, User, read_user
 log = Logger()
 
 VERSION = 1
+
+_visible = re.compile("[!-~]+", re.ASCII).fullmatch
 
 #: Longer than any answer of an API, written as JSON.
 FILE_BYTES = 8_388_608
@@ -43,7 +46,11 @@ class StateFile:
         self._failed = False
 
     def read(self) -> tuple[User, str | None] | None:
-        """The configuration and its ETag; None if there is none of ours, which is logged."""
+        """
+        The configuration and its ETag; None if there is none of ours, which is logged.
+
+        An ETag is visible ASCII, or none.
+        """
         try:
             return self._read(json.loads(_contents(self.path)))
         except FileNotFoundError:
@@ -84,8 +91,13 @@ class StateFile:
             raise BadConfigurationError("It is of another version.")
         if kept.get("account") != self._account:
             raise BadConfigurationError("It belongs to another token, or to another API.")
-        etag = kept.get("etag")
-        return read_user(kept.get("user")), etag if isinstance(etag, str) else None
+        return read_user(kept.get("user")), _sendable(kept.get("etag"))
+
+
+def _sendable(etag: object) -> str | None:
+    # Of anything else the header of a question would make an error, or another header. Without an
+    # ETag the next answer is a whole one, which is no harm.
+    return etag if isinstance(etag, str) and _visible(etag) else None
 
 
 def _contents(path: Path) -> bytes:

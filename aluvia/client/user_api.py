@@ -13,9 +13,13 @@ The control plane's HTTP: one question, one answer, within bounds.
              rel="monitor", and ?wait=25
 
 What an answer means is not decided here (:mod:`aluvia.client.control` does that), only whether
-there was one. Bounds: :data:`TIMEOUT` for the whole of an exchange, from the look-up of the name to
-the last byte; :data:`BODY_BYTES`; no redirect is followed, since the token would go along; no
-coding is accepted, since a short body may decode into a long one; cookies are forgotten.
+there was one. The head settles that: a status counts, whatever is wrong with the body behind it
+(:mod:`aluvia.client.answer_body`), since a refusal stays one that way. A success alone has to have
+its body whole, or in time: without that it is no answer.
+
+Bounds: :data:`TIMEOUT` for the whole of an exchange, from the look-up of the name to the last byte;
+:data:`~aluvia.client.answer_body.BODY_BYTES`; no redirect is followed, since the token would go
+along; cookies are forgotten.
 
 Whoever cancels a question gets :class:`~twisted.internet.defer.CancelledError`: that the asker gave
 up says nothing about the API, so it is no :class:`~aluvia.errors.ApiError`.
@@ -23,30 +27,35 @@ up says nothing about the API, so it is no :class:`~aluvia.errors.ApiError`.
 
 from __future__ import annotations
 
-import json
 import typing
 from urllib.parse import quote, urlsplit
 
 import attrs
 from treq.client import HTTPClient
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import deferLater
-from twisted.python.failure import Failure
 from twisted.web.client import (
     Agent,
     HTTPConnectionPool,
     RequestGenerationFailed,
     RequestTransmissionFailed,
-    ResponseDone,
     ResponseFailed,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
-from zope.interface import implementer
 
 from aluvia import __version__
+from aluvia.client.answer_body import (
+    BODY_BYTES,
+    NO_JSON,
+    CutShortError,
+    Identity,
+    UnwantedBodyError,
+    decoded,
+    read_body,
+    without_secrets,
+)
 from aluvia.client.answer_fields import entity_tag, monitor_address, retry_after
+from aluvia.client.config import is_failure
 from aluvia.errors import ApiError
 from aluvia.net.dial import Dialers
 from aluvia.net.endpoint import WebEndpoints
@@ -55,9 +64,6 @@ from aluvia.telemetry.redaction import Redactor
 
 #: Seconds for a whole exchange.
 TIMEOUT = 10.0
-
-#: The longest body of an answer.
-BODY_BYTES = 1_048_576
 
 #: A head, a body and what chunks cost; beyond it the connection is aborted.
 INPUT_BYTES = BODY_BYTES + BODY_BYTES // 2
@@ -77,10 +83,12 @@ class Answer:
     """
     What the API said.
 
-    :ivar body: decoded from JSON; :data:`NO_JSON` where it is none.
+    :ivar body: decoded from JSON; :data:`~aluvia.client.answer_body.NO_JSON` where it is none, or
+        was not read.
     :ivar etag: verbatim.
     :ivar retry_after: seconds; None if it did not say.
     :ivar monitor: an address on the API's own origin that can be long-polled; None without one.
+    :ivar unread: why the body was not read, in one sentence; None if it was.
     """
 
     status: int
@@ -88,16 +96,28 @@ class Answer:
     etag: str | None = None
     retry_after: float | None = None
     monitor: str | None = None
+    unread: str | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether its status says that what was asked for was done."""
+        return is_success(self.status)
 
 
-class _NoJSON:
-    """The body of an answer that is no JSON."""
-
-    def __repr__(self) -> str:
-        return "NO_JSON"
+def is_success(status: int) -> bool:
+    """Whether it is a 2xx (RFC 9110 section 15.3)."""
+    return 200 <= status <= 299
 
 
-NO_JSON: typing.Final = _NoJSON()
+@attrs.define
+class _Deadline:
+    """
+    Of one exchange.
+
+    :ivar passed: whether it has, which ended the exchange.
+    """
+
+    passed: bool = False
 
 
 class UserAPI:
@@ -128,8 +148,8 @@ class UserAPI:
         self._pool = HTTPConnectionPool(reactor)
         self._pool.maxPersistentPerHost = CONNECTIONS
         self._pool.cachedConnectionTimeout = IDLE_SECONDS
-        self._agent = Identity(
-            Agent.usingEndpointFactory(reactor, WebEndpoints(dialers, INPUT_BYTES), pool=self._pool)
+        self._agent = Agent.usingEndpointFactory(
+            reactor, WebEndpoints(dialers, INPUT_BYTES), pool=self._pool
         )
 
     async def get(self, etag: str | None = None) -> Answer:
@@ -188,28 +208,25 @@ class UserAPI:
         )
         if etag is not None:
             headers.addRawHeader(b"If-None-Match", etag.encode("utf-8", "surrogateescape"))
+        deadline = _Deadline()
         exchange: Deferred[Answer] = Deferred.fromCoroutine(
-            self._exchange(method, url, headers, fields)
+            self._exchange(method, url, headers, fields, deadline)
         )
-        late = False
 
         def end() -> None:
-            nonlocal late
-            late = True
+            deadline.passed = True
             exchange.cancel()
 
         timer = self._reactor.callLater(timeout, end)
         self._exchanges.add(exchange)
         try:
             return await exchange
-        except ApiError:
-            raise
         except Exception as error:
             # A cancellation does not say whose it is. That at the end of the client and that at the
             # end of the time are ours; any other is the asker's own.
             if self._closed:
                 why = "the client was stopped."
-            elif late:
+            elif deadline.passed:
                 why = f"it did not answer within {timeout:g} seconds."
             elif _is_cancellation(error):
                 raise CancelledError from None
@@ -227,15 +244,27 @@ class UserAPI:
         url: str,
         headers: Headers,
         fields: typing.Mapping[str, object] | None,
+        deadline: _Deadline,
     ) -> Answer:
-        # A client of its own for each: it would keep cookies.
-        client = HTTPClient(self._agent)
+        # An agent and a client of its own for each: one knows of one answer, one keeps cookies.
+        agent = Identity(self._agent)
+        client = HTTPClient(agent)
         sent: typing.Any = {} if fields is None else {"json": fields}
         response = await client.request(
             method, url, headers=headers, allow_redirects=False, unbuffered=True, **sent
         )
-        body = _decoded(await _read(response))
-        if not 200 <= response.code <= 299:
+        body: object = NO_JSON
+        unread = None
+        try:
+            body = decoded(await read_body(response, coded=agent.coded))
+        except UnwantedBodyError as unwanted:
+            unread = str(unwanted)
+        except (CutShortError, CancelledError) as error:
+            given_up = isinstance(error, CancelledError) and not deadline.passed
+            if given_up or is_success(response.code):
+                raise
+            unread = "Its body did not come to its end."
+        if not is_success(response.code) or is_failure(body):
             # What an API says of an error is shown to people, and some quote what they were sent.
             body = without_secrets(body, self._redact)
         given = response.headers
@@ -245,84 +274,8 @@ class UserAPI:
             entity_tag(_first(given, b"etag")),
             retry_after(_first(given, b"retry-after"), self._reactor.seconds()),
             monitor_address(given.getRawHeaders(b"link") or (), url),
+            unread,
         )
-
-
-@implementer(IAgent)
-class Identity:
-    """An agent that asks for bodies as they are, and takes no others (RFC 9110 section 12.5.3)."""
-
-    def __init__(self, agent: IAgent) -> None:
-        self._agent = agent
-
-    def request(
-        self,
-        method: bytes,
-        uri: bytes,
-        headers: Headers | None = None,
-        bodyProducer: IBodyProducer | None = None,  # noqa: N803
-    ) -> Deferred[IResponse]:
-        """Ask, without treq's own offer to decode."""
-        headers = Headers() if headers is None else headers.copy()
-        headers.setRawHeaders(b"Accept-Encoding", [b"identity"])
-        return self._agent.request(method, uri, headers, bodyProducer).addCallback(_uncoded)
-
-
-def _uncoded(response: IResponse) -> IResponse:
-    if response.headers.hasHeader(b"content-encoding"):
-        response.headers.removeHeader(b"content-encoding")
-        body = _Body(0, Deferred())
-        response.deliverBody(body)
-        body.give_up()
-        raise ApiError(
-            "The API sent a coded body, which was not asked for.", status_code=response.code
-        )
-    return response
-
-
-async def _read(response: IResponse) -> bytes:
-    reading: Deferred[bytes] = Deferred(lambda _: body.give_up())
-    body = _Body(BODY_BYTES, reading)
-    response.deliverBody(body)
-    return await reading
-
-
-class _Body(Protocol):
-    """Takes a body up to a limit."""
-
-    def __init__(self, limit: int, done: Deferred[bytes]) -> None:
-        self._limit = limit
-        self._done: Deferred[bytes] | None = done
-        self._parts: list[bytes] = []
-        self._length = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        """Keep it, or give up."""
-        self._length += len(data)
-        if self._length <= self._limit:
-            self._parts.append(data)
-        elif self._done is not None:
-            done = self._done
-            self.give_up()
-            done.errback(ApiError(f"The API sent more than {self._limit} bytes."))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end of the body, or of the connection within it."""
-        done, self._done = self._done, None
-        if done is None:
-            return
-        if reason.check(ResponseDone) is not None:
-            done.callback(b"".join(self._parts))
-        else:
-            done.errback(ApiError("The API cannot be reached: its answer was cut short."))
-
-    def give_up(self) -> None:
-        """Close the connection: what is still to come is not wanted."""
-        self._done = None
-        self._parts.clear()
-        if self.transport is not None:
-            # Nothing of ours is queued, so it closes at once.
-            self.transport.loseConnection()
 
 
 def _is_cancellation(error: BaseException) -> bool:
@@ -334,6 +287,8 @@ def _cause(error: BaseException) -> str:
     """One sentence about why there was no answer, without what was sent."""
     if isinstance(error, DialError):
         return error.detail
+    if isinstance(error, CutShortError):
+        return "its answer was cut short."
     reasons = _reasons(error)
     if reasons:
         return _cause(reasons[0])
@@ -349,21 +304,3 @@ def _reasons(error: BaseException) -> list[BaseException]:
 def _first(headers: Headers, name: bytes) -> bytes | None:
     values = headers.getRawHeaders(name)
     return values[0] if values else None
-
-
-def _decoded(content: bytes) -> object:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return NO_JSON
-
-
-def without_secrets(body: object, redact: typing.Callable[[str], str]) -> object:
-    """A body decoded from JSON with every secret replaced; :data:`NO_JSON` if none is left."""
-    if body is NO_JSON:
-        return NO_JSON
-    try:
-        # Written by ourselves, since there are many ways to escape a character.
-        return json.loads(redact(json.dumps(body)))
-    except (ValueError, RecursionError):
-        return NO_JSON

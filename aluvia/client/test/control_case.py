@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import typing
 
 from twisted.internet.defer import Deferred
@@ -91,17 +92,22 @@ class ControlCase(SynchronousTestCase):
         self.logged: list[LogEvent] = []
         self.control = self.make()
 
-    def make(self, state: StateFile | None = None) -> ControlPlane:
+    def make(
+        self,
+        state: StateFile | None = None,
+        follow: collections.abc.Callable[[Snapshot], None] | None = None,
+        jitter: collections.abc.Callable[[], float] = lambda: 1.0,
+    ) -> ControlPlane:
         """One more."""
         return ControlPlane(
             typing.cast(UserAPI, self.api),
             PLACE,
             self.clock,
             interval=INTERVAL,
-            follow=self.followed.append,
+            follow=follow or self.followed.append,
             learn=lambda name, password: self.learnt.append((name, password)),
             state=state,
-            jitter=lambda: 1.0,
+            jitter=jitter,
             log=Logger(observer=typing.cast(ILogObserver, self.logged.append)),
         )
 

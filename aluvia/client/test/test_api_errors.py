@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.client.api_errors import MESSAGE_CHARACTERS, api_error
-from aluvia.client.user_api import NO_JSON, Answer, without_secrets
+from aluvia.client.answer_body import NO_JSON, without_secrets
+from aluvia.client.api_errors import DETAILS_CHARACTERS, MESSAGE_CHARACTERS, api_error
+from aluvia.client.user_api import Answer
+from aluvia.errors import ApiError
 from aluvia.telemetry.redaction import Redactor
 
 
@@ -37,6 +41,16 @@ class ApiErrorTests(SynchronousTestCase):
         """Of a long message the beginning is enough."""
         error = api_error(Answer(500, {"message": "m" * 1_000_000}), unchanged)
         self.assertLess(len(str(error)), MESSAGE_CHARACTERS + 50)
+
+    def test_long_details(self) -> None:
+        """Details up to the bound are there as they are, longer ones are not."""
+        brackets = len(json.dumps([""]))
+        for more in (0, 1):
+            details = ["\x1b" + "d" * (DETAILS_CHARACTERS - brackets - len("\\u001b") + more)]
+            error = api_error(Answer(422, {"error": {"code": "c", "details": details}}), unchanged)
+            self.assertEqual(error.details, None if more else details)
+            self.assertEqual(error.code, "c")
+        self.assertIn(str(DETAILS_CHARACTERS), ApiError.__doc__ or "")
 
     def test_one_line(self) -> None:
         """Line ends, what a terminal acts on, and what turns text around, are escaped."""

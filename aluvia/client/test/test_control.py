@@ -5,8 +5,11 @@ from __future__ import annotations
 import typing
 
 from twisted.internet.defer import CancelledError
+from twisted.logger import LogLevel
 
+from aluvia.client.answer_body import NO_JSON
 from aluvia.client.back_off import BACK_OFF_SECONDS
+from aluvia.client.routing import Router
 from aluvia.client.state_file import StateFile
 from aluvia.client.test.control_case import (
     DOWN,
@@ -17,7 +20,7 @@ from aluvia.client.test.control_case import (
     good,
     user,
 )
-from aluvia.client.user_api import NO_JSON, Answer
+from aluvia.client.user_api import Answer
 from aluvia.errors import AluviaError, ApiError, InvalidUserTokenError
 
 
@@ -156,22 +159,53 @@ class PollTests(ControlCase):
         self.assertIsNone(self.api.last.etag)
 
     def test_unchanged(self) -> None:
-        """The same configuration is no new revision, and its rules are not compiled again."""
+        """
+        The same configuration is no new revision, and nobody who follows hears of it; only what is
+        known of the answer is new. A changed one with the same rules does not compile them again.
+        """
         self.start("a.example", etag='"1"')
         compiled = self.followed[-1].rules
         self.tick(good("a.example", etag='"2"'))
-        self.assertEqual((self.followed[-1].revision, self.followed[-1].etag), (1, '"2"'))
+        self.assertEqual(len(self.followed), 1)
+        assert self.control.snapshot is not None
+        self.assertEqual((self.control.snapshot.revision, self.control.snapshot.etag), (1, '"2"'))
+        self.assertEqual(self.control.snapshot.fetched_at, self.clock.seconds())
+        self.assertEqual(self.control.renewed_at, self.clock.seconds())
         self.tick(good("a.example", etag='"3"', password="new"))
         self.assertEqual((self.followed[-1].revision, self.followed[-1].rules.revision), (2, 2))
         self.assertIs(self.followed[-1].rules.rules, compiled.rules)
         self.assertEqual(self.control.polls.outcomes, {"changed": 2, "unchanged": 1})
+
+    def test_unchanged_without_etag(self) -> None:
+        """Its ETag is that of the last answer, so after one without any there is none."""
+        self.start("a.example", etag='"1"')
+        self.tick(good("a.example"))
+        self.tick(Answer(200, user("a.example"), '"3"'))
+        self.assertIsNone(self.api.last.etag)
+        self.tick(Answer(304, NO_JSON))
+        self.assertEqual(self.api.last.etag, '"3"')
+
+    def test_unchanged_routes(self) -> None:
+        """What was decided by an unchanged configuration is not decided again."""
+        router = Router(None)
+        self.control = self.make(follow=router.follow)
+        starting = self.starting()
+        self.answer(good("a.example"))
+        self.successResultOf(starting)
+        self.addCleanup(self.stop)
+        decided = router.route("a.example")
+        self.tick(good("a.example"))
+        self.assertIs(router.route("a.example"), decided)
+        self.tick(good("a.example", password="new"))
+        self.assertIsNot(router.route("a.example"), decided)
 
     def test_unknown_fields(self) -> None:
         """One that is another each time is no other configuration, and nothing is said of it."""
         self.start("a.example", etag='"1"', now=1)
         said = len(self.logged)
         self.tick(good("a.example", etag='"2"', now=2))
-        self.assertEqual((self.followed[-1].revision, self.followed[-1].etag), (1, '"2"'))
+        assert self.control.snapshot is not None
+        self.assertEqual((self.control.snapshot.revision, self.control.snapshot.etag), (1, '"2"'))
         self.assertEqual(self.control.polls.outcomes, {"changed": 1, "unchanged": 1})
         self.assertEqual(len(self.logged), said)
 
@@ -193,6 +227,9 @@ class PollTests(ControlCase):
             Answer(200, user() | {"rules": "a.example"}),
             Answer(200, user() | {"rules": {"items": 1}}),
             Answer(200, user() | {"session_id": 7}),
+            Answer(200, {"success": False, "data": user("b.example")}),
+            Answer(200, user("b.example") | {"success": False}),
+            Answer(200, NO_JSON, unread="Its body is too long."),
             Answer(204, NO_JSON),
             Answer(301, NO_JSON),
             Answer(429, NO_JSON),
@@ -270,6 +307,31 @@ class PollTests(ControlCase):
         self.assertEqual(len(self.said), 3, self.said)
         self.tick(Answer(304, NO_JSON), seconds=BACK_OFF_SECONDS + INTERVAL)
         self.assertEqual(self.logged[-1]["log_format"], "The API answers well again.")
+
+    def test_levels(self) -> None:
+        """A token that is refused is an error, since nothing but a person can repair it."""
+        self.start()
+        for answer, level in (
+            (Answer(401, NO_JSON), LogLevel.error),
+            (Answer(500, NO_JSON), LogLevel.warn),
+            (Answer(403, NO_JSON), LogLevel.error),
+            (Answer(200, NO_JSON), LogLevel.warn),
+            (DOWN, LogLevel.warn),
+        ):
+            self.tick(answer, seconds=BACK_OFF_SECONDS + INTERVAL)
+            self.assertIs(self.logged[-1]["log_level"], level, answer)
+            self.assertIn("stays in use", self.said[-1])
+
+    def test_seconds(self) -> None:
+        """How long each answer took is counted, whatever it was."""
+        self.start()
+        answers: list[Answer | ApiError] = [Answer(304, NO_JSON), DOWN]
+        for count, answer in enumerate(answers, start=2):
+            self.clock.advance(2 * INTERVAL)
+            self.clock.advance(3)
+            self.answer(answer)
+            self.assertEqual(self.control.polls.seconds.count, count)
+        self.assertEqual(self.control.polls.seconds.total, 6)
 
     def test_stop(self) -> None:
         """No timer is left, what is out is given up, and who waits is told."""

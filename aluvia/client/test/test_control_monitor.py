@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from twisted.internet.defer import Deferred
 
+from aluvia.client.answer_body import NO_JSON
 from aluvia.client.monitor import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS
 from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase, good
-from aluvia.client.user_api import NO_JSON, Answer
+from aluvia.client.user_api import Answer
 from aluvia.errors import ApiError
 
 MONITOR = "http://api/m"
@@ -202,6 +203,14 @@ class MonitorTests(ControlCase):
         self.answer(good("b.example"))
         self.clock.advance(INTERVAL)
         self.assertEqual(self.api.last.method, "GET")
+
+    def test_seconds(self) -> None:
+        """How long a monitor waited is no time that the API took to answer."""
+        self.start(monitor=MONITOR)
+        self.clock.advance(25)
+        self.answer(Answer(304, NO_JSON))
+        self.assertEqual(self.control.polls.seconds.count, 1)
+        self.assertEqual(self.control.polls.outcomes, {"changed": 1, "unchanged": 1})
 
     def test_overtaken(self) -> None:
         """What it says of a time before a question out of turn was answered is dropped."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from twisted.internet.defer import CancelledError, Deferred
 
+from aluvia.client.answer_body import NO_JSON
 from aluvia.client.back_off import BACK_OFF_SECONDS
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS
-from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase, good
-from aluvia.client.user_api import NO_JSON, Answer
+from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase, good, user
+from aluvia.client.user_api import Answer
 from aluvia.errors import ApiError
 
 
@@ -34,7 +35,11 @@ class PatchTests(ControlCase):
     def test_followed_by_a_get(self) -> None:
         """Any other success is followed by a GET at once, which is waited for."""
         self.start("old.example")
-        for answer in (Answer(204, NO_JSON), Answer(200, {"success": True, "data": None})):
+        for answer in (
+            Answer(204, NO_JSON),
+            Answer(200, {"success": True, "data": None}),
+            Answer(200, NO_JSON, unread="Its body is too long."),
+        ):
             patching = self.patching()
             self.answer(answer)
             self.assertNoResult(patching)
@@ -114,12 +119,27 @@ class PatchTests(ControlCase):
             DOWN,
             Answer(422, {"title": "No.", "code": "bad"}),
             Answer(401, NO_JSON),
+            Answer(200, {"success": False, "error": {"code": "bad", "message": "No."}}),
+            Answer(200, {"success": False, "data": user("new.example")}),
         ]
+        asked = len(self.api.asked)
         for answer in answers:
             patching = self.patching()
             self.answer(answer)
             self.failureResultOf(patching, ApiError)
         self.assertEqual(self.rules, ["old.example"])
+        self.clock.advance(OUT_OF_TURN_SECONDS)
+        self.assertEqual(len(self.api.asked), asked + len(answers))
+
+    def test_refused_by_its_body(self) -> None:
+        """A 200 that says of itself that it is an error is raised with the API's own words."""
+        self.start("old.example")
+        patching = self.patching()
+        told = {"code": "bad", "message": "No. (secret)", "details": [1]}
+        self.answer(Answer(200, {"success": False, "error": told}))
+        error = self.failureResultOf(patching, ApiError).value
+        self.assertEqual((error.status_code, error.code, error.details), (200, "bad", [1]))
+        self.assertIn("No. ([redacted])", str(error))
 
     def test_older_get_does_not_roll_back(self) -> None:
         """A poll that was out when the PATCH was answered is dropped, and asked again."""

@@ -10,6 +10,7 @@ from aluvia import __version__
 from aluvia.client.admin_metrics import measure
 from aluvia.client.config import Snapshot
 from aluvia.client.observed import LiveConnection
+from aluvia.client.polls import Polls
 from aluvia.client.test.fake_observed import FakeObserved
 from aluvia.forwarding.counters import Counters
 from aluvia.rules import RuleSet
@@ -85,6 +86,20 @@ class MeasureTests(SynchronousTestCase):
             f"aluvia_build_info {__version__}": 1,
         }.items():
             self.assertEqual(value, samples[name], name)
+
+    def test_polls(self) -> None:
+        """What asking the control plane came to, and how long it took; nothing without one."""
+        observed = FakeObserved()
+        self.assertFalse(any("poll" in name for name in scrape(observed, 1.0)))
+        observed.polls = Polls()
+        for count, seconds in enumerate((0.02, 3.0)):
+            self.assertEqual(count, scrape(observed, 1.0)["aluvia_poll_seconds_count"])
+            observed.polls.count("unchanged")
+            observed.polls.seconds.observe(seconds)
+        samples = scrape(observed, 1.0)
+        self.assertEqual(2, samples["aluvia_poll_seconds_count"])
+        self.assertEqual(3.02, samples["aluvia_poll_seconds_sum"])
+        self.assertEqual(2, samples["aluvia_polls_total unchanged"])
 
     def test_living_bytes_count(self) -> None:
         """What open tunnels have carried is there before they end, and counts once."""

@@ -6,8 +6,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.client.answer_body import NO_JSON
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS, OutOfTurn
-from aluvia.client.test.control_case import DOWN, ControlCase, good
+from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase, good
+from aluvia.client.user_api import Answer
+from aluvia.errors import ApiError
 
 
 class ArrangingTests(SynchronousTestCase):
@@ -86,6 +89,57 @@ class OutOfTurnTests(ControlCase):
         self.control.poll_soon()
         self.clock.advance(0)
         self.assertEqual(len(self.api.asked), 3)
+
+    def test_tick_while_one_is_out(self) -> None:
+        """A tick asks nothing while one is out, or arranged; the next one does."""
+        self.start()
+        self.clock.advance(INTERVAL - 0.5)
+        self.control.poll_soon()
+        self.clock.advance(0)
+        self.clock.advance(0.5)
+        self.clock.advance(INTERVAL)
+        self.assertEqual(len(self.api.asked), 2)
+        self.answer(Answer(304, NO_JSON))
+        self.clock.advance(INTERVAL - 0.5)
+        self.control.poll_soon()
+        self.clock.advance(0)
+        self.answer(Answer(304, NO_JSON))
+        self.control.poll_soon()
+        self.clock.advance(0.5)
+        self.assertEqual(len(self.api.asked), 3)
+        self.clock.advance(0.5)
+        self.assertEqual(len(self.api.asked), 4)
+        self.answer(Answer(304, NO_JSON))
+        self.tick(Answer(304, NO_JSON), seconds=INTERVAL - 0.5)
+
+    def test_retry_after_of_one_of_two(self) -> None:
+        """
+        Of two that are out at once, by the tick and out of turn, the later failure does not take
+        back what the server said to the earlier one.
+        """
+        for first, second in (
+            (Answer(429, NO_JSON, retry_after=120.0), DOWN),
+            (DOWN, Answer(429, NO_JSON, retry_after=120.0)),
+            (Answer(429, NO_JSON, retry_after=120.0), Answer(503, NO_JSON, retry_after=7.0)),
+        ):
+            self.control = self.make()
+            self.start()
+            self.clock.advance(INTERVAL)
+            by_tick = self.api.last
+            self.control.poll_soon()
+            self.clock.advance(0)
+            self.assertIsNot(self.api.last, by_tick)
+            self.answer(first)
+            if isinstance(second, ApiError):
+                by_tick.answer.errback(second)
+            else:
+                by_tick.answer.callback(second)
+            asked = len(self.api.asked)
+            self.clock.pump([1] * 119)
+            self.successResultOf(self.control.poll_soon())
+            self.assertEqual(len(self.api.asked), asked)
+            self.tick(Answer(304, NO_JSON), seconds=1)
+            self.stop()
 
     def test_cancelled(self) -> None:
         """Who does not wait any more is not told, and harms nobody."""

@@ -47,6 +47,27 @@ class StateFileTests(SynchronousTestCase):
         self.file.write(User(proxy_username="v", proxy_password="p"), None)
         self.assertEqual(self.file.read(), (User(proxy_username="v", proxy_password="p"), None))
 
+    def test_etags(self) -> None:
+        """One that is no visible ASCII cannot be sent as it is, and is none."""
+        for etag in (
+            '"\ud800"',
+            '"\udcff"',
+            '"\u00e9"',
+            '"1"\r\nX: y',
+            '"a b"',
+            "\x7f",
+            "",
+            1,
+            ["1"],
+        ):
+            self.file.write(USER, '"1"')
+            kept = json.loads(self.path.read_bytes())
+            self.path.write_text(json.dumps(kept | {"etag": etag}))
+            self.assertEqual(self.file.read(), (USER, None), etag)
+        for good in ('"1"', 'W/"~!"', "bare"):
+            self.file.write(USER, good)
+            self.assertEqual(self.file.read(), (USER, good))
+
     def test_mode(self) -> None:
         """It is for its owner alone, whatever the umask, and whatever was there before."""
         self.path.write_text("old")

@@ -7,26 +7,17 @@ import ssl
 import typing
 
 import trustme
-from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
 
-from aluvia.client.local import LocalProxy
-from aluvia.client.settings import Settings
-from aluvia.client.user_api import BODY_BYTES, NO_JSON, Answer, UserAPI
+from aluvia.client.answer_body import BODY_BYTES, NO_JSON
+from aluvia.client.test.user_api_case import HEAD_END, TOKEN, Hurried, UserAPICase, reactor
+from aluvia.client.user_api import Answer, UserAPI
 from aluvia.errors import ApiError
-from aluvia.net.guard import Guard
-from aluvia.testing.control_plane import FakeControlPlane
+from aluvia.testing.control_plane import FakeControlPlane, always
 from aluvia.testing.faults import Accepting, Close, Drip, FaultPeer, Flood, Read, Reset, Send, Stall
 from aluvia.testing.lies import LIES
 from aluvia.testing.origin import Visit
-from aluvia.testing.reactors import DescriptorReactor
 from aluvia.testing.steps import Step
-
-reactor = typing.cast(DescriptorReactor, global_reactor)
-HEAD_END = b"\r\n\r\n"
-TOKEN = "canary-token"
 
 Question = typing.Callable[[UserAPI], typing.Coroutine[typing.Any, typing.Any, Answer]]
 QUESTIONS: list[Question] = [UserAPI.get, lambda api: api.patch({"rules": []})]
@@ -40,51 +31,21 @@ SAID = [
 ]
 
 
-class Hurried:
-    """The reactor's clock, on which ten seconds pass in a tenth of one."""
+class Noting(Hurried):
+    """
+    The reactor's clock.
+
+    :ivar delays: the seconds that somebody wanted to be called after.
+    """
 
     def __init__(self) -> None:
-        self.real: typing.Any = reactor
-
-    def __getattr__(self, name: str) -> typing.Any:
-        return getattr(self.real, name)
+        super().__init__()
+        self.delays: list[float] = []
 
     def callLater(self, delay: float, *call: typing.Any) -> typing.Any:
-        """Sooner."""
-        return self.real.callLater(delay / 100, *call)
-
-
-class UserAPICase(TestCase):
-    """A control plane, and somebody who asks it."""
-
-    timeout = 30
-
-    def setUp(self) -> None:
-        """Start both."""
-        self.plane = FakeControlPlane(reactor, TOKEN, rules=["a.example"])
-        self.addCleanup(self.plane.stop)
-
-    def api(
-        self, base_url: str | None = None, clock: typing.Any = reactor, **options: str
-    ) -> UserAPI:
-        """Somebody who asks."""
-        settings = Settings(token=TOKEN, port=0)
-        local = LocalProxy(settings, reactor)
-        self.addCleanup(local.stop)
-        api = UserAPI(
-            clock, local.dialers(Guard(list)), base_url or self.plane.base_url, TOKEN, **options
-        )
-        self.addCleanup(api.close)
-        return api
-
-    async def refused(self, asking: typing.Coroutine[typing.Any, typing.Any, Answer]) -> str:
-        """Why there is no answer."""
-        try:
-            await asking
-        except ApiError as error:
-            self.assertNotIn(TOKEN, str(error))
-            return str(error)
-        self.fail("ApiError not raised")
+        """Keep that."""
+        self.delays.append(delay)
+        return self.real.callLater(delay, *call)
 
 
 class GoodTests(UserAPICase):
@@ -129,6 +90,19 @@ class GoodTests(UserAPICase):
         for _ in range(5):
             await api.get()
         self.assertEqual(self.plane.peer.accepted, 1)
+
+    async def test_time(self) -> None:
+        """A question has ten seconds, of whatever kind; a monitor's those that it waits besides."""
+        monitor = f"http://127.0.0.1:{self.plane.port}/v1/monitor"
+        for ask, seconds in (
+            (UserAPI.get, 10.0),
+            (lambda api: api.patch({"rules": []}), 10.0),
+            (lambda api: api.monitor(monitor, None), 35.0),
+        ):
+            clock = Noting()
+            await ask(self.api(clock=clock))
+            # What comes later is for the connection that is kept.
+            self.assertEqual(clock.delays[0], seconds)
 
     async def test_tls(self) -> None:
         """The certificate must be trusted, and for this host."""
@@ -217,7 +191,7 @@ class LyingTests(UserAPICase):
             self.assertIs((await self.api().get()).body, NO_JSON, body[:10])
 
     async def test_long_body(self) -> None:
-        """A body beyond the bound is no answer, and its connection ends; one at the bound is."""
+        """A body beyond the bound is not read, and its connection ends; one at the bound is."""
 
         async def lie(visit: Visit) -> None:
             await visit.answer(200, [], b'"' + b"x" * (BODY_BYTES - 2 + more) + b'"')
@@ -226,16 +200,51 @@ class LyingTests(UserAPICase):
         more = 0
         self.assertEqual(len(json.dumps((await self.api().get()).body)), BODY_BYTES)
         more = 1
-        self.assertIn("more than", await self.refused(self.api().get()))
+        answer = await self.api().get()
+        self.assertIs(answer.body, NO_JSON)
+        self.assertIn("longer than", str(answer.unread))
+        # The one of the answer before is kept.
+        await self.plane.peer.when(lambda: len(self.plane.peer.open) == 1)
 
     async def test_coded_body(self) -> None:
-        """A coding was not asked for: a bomb is not inflated."""
+        """A coding was not asked for: a bomb is not inflated. ``identity`` is none."""
+        for coding, read in (
+            (b"gzip", False),
+            (b"identity, gzip", False),
+            (b"x-unknown", False),
+            (b"identity", True),
+            (b"Identity, identity", True),
+            (b"", True),
+        ):
 
-        async def lie(visit: Visit) -> None:
-            await visit.answer(200, [(b"Content-Encoding", b"gzip")], b"\x1f\x8b")
+            async def lie(visit: Visit, coding: bytes = coding) -> None:
+                fields = [(b"Content-Encoding", coding), (b"ETag", b'"1"'), (b"Retry-After", b"7")]
+                await visit.answer(200, fields, b'{"a": 1}')
 
-        self.plane.lie = lie
-        self.assertIn("coded", await self.refused(self.api().get()))
+            self.plane.lie = lie
+            answer = await self.api().get()
+            self.assertEqual((answer.status, answer.etag, answer.retry_after), (200, '"1"', 7.0))
+            self.assertEqual(answer.body, {"a": 1} if read else NO_JSON, coding)
+            self.assertEqual(answer.unread is None, read)
+
+    async def test_coded_body_is_not_waited_for(self) -> None:
+        """However much of it is still to come: its connection ends."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 100\r\n\r\n"
+        for said in (head, head + b"\x1f\x8b"):
+            peer = FaultPeer(reactor, [Read(until=HEAD_END), Send(said)])
+            self.addCleanup(peer.stop)
+            answer = await self.api(f"http://{peer.authority}/v1").get()
+            self.assertIn("coding", str(answer.unread))
+            await self.closed(peer)
+
+    async def test_quoted_token(self) -> None:
+        """An error that quotes the token does not show it, whichever status it comes with."""
+        quoting = json.dumps({"success": False, "error": {"message": f"What is {TOKEN}?"}})
+        for status in (200, 400, 500):
+            self.plane.lie = always(status, [], quoting.encode())
+            answer = await self.api().get()
+            self.assertNotIn(TOKEN, str(answer.body))
+            self.assertIn("What is [redacted]?", str(answer.body))
 
     async def test_cookies_are_forgotten(self) -> None:
         """What it sets it does not get back."""
@@ -326,17 +335,6 @@ class LyingTests(UserAPICase):
                 asking.cancel()
                 self.failureResultOf(asking, CancelledError)
                 await self.closed(peer)
-
-    async def said(self, peer: FaultPeer, count: int) -> None:
-        """Wait until a peer's only connection has so many bytes, and whoever asks has them too."""
-        await peer.when(lambda: any(each.received for each in peer.open))
-        await peer.when(lambda: all(each.bytes_sent >= count for each in peer.open))
-        for _ in range(3):
-            await deferLater(typing.cast(typing.Any, reactor), 0)
-
-    async def closed(self, peer: FaultPeer) -> None:
-        """Wait until a peer has no connection any more."""
-        await peer.when(lambda: not peer.open)
 
     async def test_nobody_there(self) -> None:
         """A port that nobody listens on, and a name that is none."""
