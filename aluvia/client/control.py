@@ -62,7 +62,6 @@ from twisted.python.failure import Failure
 from aluvia.client.api_errors import api_error
 from aluvia.client.back_off import BackOff
 from aluvia.client.config import BadConfigurationError, Snapshot, User, is_failure, read_user
-from aluvia.client.gateway_place import GatewayPlace
 from aluvia.client.monitor import Monitor
 from aluvia.client.never_matching import never_matching
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS, OutOfTurn, report
@@ -80,6 +79,7 @@ from aluvia.client.polls import (
 from aluvia.client.state_file import StateFile
 from aluvia.client.user_api import Answer, UserAPI
 from aluvia.errors import ApiError, InvalidUserTokenError
+from aluvia.net.parent import ParentProxy
 from aluvia.rules import RuleSet
 from aluvia.telemetry.redaction import Redactor
 
@@ -93,7 +93,7 @@ class ControlPlane:
     Follows one user of one API.
 
     :param api: asks.
-    :param place: where the gateway is that the credentials are for.
+    :param place: the gateway that the credentials are for, without any.
     :param interval: between two ticks; seconds.
     :param follow: called with each new configuration, once it is to be used.
     :param learn: called with a user name and a password before anything is done with them.
@@ -109,7 +109,7 @@ class ControlPlane:
     def __init__(
         self,
         api: UserAPI,
-        place: GatewayPlace,
+        place: ParentProxy,
         reactor: typing.Any,
         *,
         interval: float,

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import attrs
 
-from aluvia.client.gateway_place import GatewayPlace
 from aluvia.client.options import OPTIONS
 from aluvia.net.parent import ParentProxy
 
@@ -91,11 +90,11 @@ class Settings:
     unknown: typing.Mapping[str, str] = attrs.field(factory=dict, repr=False, eq=False)
 
     @property
-    def place(self) -> GatewayPlace:
-        """Where the gateway is that the control plane's credentials are for."""
+    def place(self) -> ParentProxy:
+        """The gateway that the control plane's credentials are for, without them."""
         protocol = self.gateway_protocol
         port = self.gateway_port or _GATEWAY_PORTS[protocol]
-        return GatewayPlace(self.gateway_host, port, protocol == "https")
+        return ParentProxy(self.gateway_host, port, tls=protocol == "https")
 
     @property
     def strict(self) -> bool:

@@ -78,6 +78,14 @@ class ParentProxy:
             raise ValueError("The proxy credentials hold a character that cannot be sent.")
         return b"Basic " + base64.b64encode(credentials.encode("utf-8"))
 
+    def with_credentials(self, username: str, password: str) -> ParentProxy:
+        """
+        Return the same proxy as somebody with these goes through it.
+
+        :raises ValueError: if they cannot be sent; the message does not show them.
+        """
+        return attrs.evolve(self, username=username, password=password)
+
     def __str__(self) -> str:
         """Return its URL without the credentials."""
         return f"{'https' if self.tls else 'http'}://{Authority(self.host, self.port)}"

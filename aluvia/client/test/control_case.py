@@ -12,12 +12,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.client.config import Snapshot, User
 from aluvia.client.control import ControlPlane
-from aluvia.client.gateway_place import GatewayPlace
 from aluvia.client.state_file import StateFile
 from aluvia.client.user_api import Answer, UserAPI
 from aluvia.errors import ApiError
+from aluvia.net.parent import ParentProxy
 
-PLACE = GatewayPlace("gateway.example", 8080, tls=False)
+PLACE = ParentProxy("gateway.example", 8080)
 INTERVAL = 5.0
 DOWN = ApiError("The API cannot be reached: nobody is there.")
 
