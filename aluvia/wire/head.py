@@ -215,6 +215,9 @@ _OF_REQUESTS = frozenset(
 )
 _connection_scheme = re.compile(rb"(?:.*,)?[ \t]*(?:NTLM|Negotiate)\b", re.IGNORECASE).match
 _OF_RESPONSES = frozenset([b"connection", b"content-length", b"transfer-encoding", b"upgrade"])
+_framing_lines = re.compile(
+    rb"^(?:content-length|transfer-encoding):[\t -~\x80-\xff]*\r\n", re.IGNORECASE | re.MULTILINE
+).sub
 _CONTINUE = frozenset([b"100-continue"])
 
 _GREATEST_LENGTH = 2**63 - 1
@@ -297,12 +300,16 @@ def parse_response_head(raw: bytes, method: bytes, limits: Limits) -> ResponseHe
     version, digits, reason = line.groups()
     minor = 1 if version == b"1" else 0
     status = int(digits)
-    fields = read_section(raw[line.end() :], limits)
+    opens_tunnel = method == b"CONNECT" and 200 <= status < 300
+    section = raw[line.end() :]
+    if opens_tunnel:
+        # RFC 9110 §9.3.6: whatever the framing fields say, the tunnel begins here.
+        section = _framing_lines(b"", section)
+    fields = read_section(section, limits)
     found = pick(fields, _OF_RESPONSES)
     options = connection_options(found.get(b"connection"))
     upgrade = found.get(b"upgrade") if b"upgrade" in options else None
-    if method == b"CONNECT" and 200 <= status < 300:
-        # RFC 9110 §9.3.6: whatever the framing fields say, the tunnel begins here.
+    if opens_tunnel:
         declared = UNTIL_CLOSE
     else:
         declared = _declared_length(found, minor)

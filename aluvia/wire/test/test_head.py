@@ -6,7 +6,7 @@ import typing
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.wire.errors import LocalProtocolError
+from aluvia.wire.errors import LocalProtocolError, ProtocolViolation
 from aluvia.wire.framing import CHUNKED, UNTIL_CLOSE
 from aluvia.wire.head import (
     parse_request_head,
@@ -174,9 +174,22 @@ class ResponseHeadTests(SynchronousTestCase):
 
     def test_connect(self) -> None:
         """A 2xx to a CONNECT has no body, and its framing fields are ignored."""
-        for fields in (b"", b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n"):
+        for fields in (
+            b"",
+            b"Content-Length: 5\r\n",
+            b"Content-Length: 5\r\ncontent-length: 6\r\n",
+            b"Content-Length: x\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"TRANSFER-ENCODING: identity\r\nX-A: b\r\n",
+            b"X-A: b\r\nTransfer-Encoding: gzip\r\n",
+        ):
             for line in (b"HTTP/1.1 200 OK", b"HTTP/1.0 200 OK", b"HTTP/1.1 299 OK"):
-                self.assertEqual(self.parse(response(fields, line), b"CONNECT").length, 0)
+                head = self.parse(response(fields, line), b"CONNECT")
+                self.assertEqual(head.length, 0)
+                self.assertEqual(b"X-A" in fields, (b"X-A", b"b") in head.fields)
+        for fields in (b"Content-Length: 5\r\n x\r\n", b"Content-Length : 5\r\n"):
+            head = response(fields, b"HTTP/1.1 200 OK")
+            self.assertRaises(ProtocolViolation, self.parse, head, b"CONNECT")
 
     def test_informational(self) -> None:
         """1xx but 101, which is final."""
