@@ -139,7 +139,8 @@ class ControlAPI:
             raise _busy("Too many changes wait already.") from None
         except StoreError as error:
             self._log.error("An account could not be changed: {error}", error=error)
-            raise Problem(503, "store_unavailable", "It could not be kept.") from None
+            retry = [(b"Retry-After", RETRY_AFTER)]
+            raise Problem(503, "store_unavailable", "It could not be kept.", fields=retry) from None
         return self._whole(request, account)
 
     @app.route("/healthz", methods=["GET"])

@@ -35,6 +35,9 @@ class PortFile:
 
     def take_away_stale(self) -> None:
         """Remove a file whose writer is no more; leave one whose writer lives, or is not ours."""
+        if not self._path.is_file():
+            # A pipe, say, on which we would wait for ever.
+            return
         try:
             with self._path.open("rb") as file:
                 content = json.loads(file.read(FILE_BYTES))

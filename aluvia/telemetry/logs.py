@@ -86,6 +86,10 @@ def make_observer(level: str, format: str, stream: Stream, redactor: Redactor) -
     return LineObserver(THRESHOLDS[level], render, stream, redactor)
 
 
+#: What says, below a warning, whatever a server makes it say, as often as that likes: each 1xx.
+TALKED_INTO = ("twisted.web._newclient",)
+
+
 @implementer(ILogObserver)
 class LineObserver:
     """
@@ -109,7 +113,10 @@ class LineObserver:
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event, if its level is one to be shown."""
-        if _level(event) < self._threshold:
+        level = _level(event)
+        if level < self._threshold:
+            return
+        if level < LogLevel.warn and event.get("log_namespace") in TALKED_INTO:
             return
         try:
             line = without_credentials(self._render(event, self._redactor))

@@ -105,3 +105,8 @@ class PortFileTests(SynchronousTestCase):
             PortFile(self.path).take_away_stale()
             self.assertEqual(stays, self.path.exists(), content)
         PortFile(self.path.parent / "none").take_away_stale()
+        # On a pipe without a writer an open would wait for ever.
+        pipe = self.path.parent / "pipe"
+        os.mkfifo(pipe)
+        PortFile(pipe).take_away_stale()
+        self.assertTrue(pipe.exists())

@@ -47,6 +47,16 @@ class LevelTests(LogCase):
                 for name, line in zip(names, lines, strict=True):
                     self.assertIn(f"it is {name}", line)
 
+    def test_what_servers_make_us_say(self) -> None:
+        """A line for each 1xx would let a server fill the log."""
+        for level, there in ((LogLevel.info, False), (LogLevel.warn, True)):
+            event = {
+                "log_format": "Ignoring unexpected 102 response",
+                "log_namespace": "twisted.web._newclient",
+                "log_level": level,
+            }
+            self.assertEqual("102" in self.write("debug", "text", event), there)
+
     def test_no_level(self) -> None:
         """An event without a level, or with a strange one, counts as information."""
         for level in ({}, {"log_level": None}, {"log_level": "error"}, {"log_level": Broken()}):
