@@ -309,10 +309,7 @@ def parse_response_head(raw: bytes, method: bytes, limits: Limits) -> ResponseHe
     found = pick(fields, _OF_RESPONSES)
     options = connection_options(found.get(b"connection"))
     upgrade = found.get(b"upgrade") if b"upgrade" in options else None
-    if opens_tunnel:
-        declared = UNTIL_CLOSE
-    else:
-        declared = _declared_length(found, minor)
+    declared = UNTIL_CLOSE if opens_tunnel else _declared_length(found, minor)
     bodiless = (
         status < 200
         or status in (204, 304)
