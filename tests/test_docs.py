@@ -117,6 +117,7 @@ class DocumentationTests(SynchronousTestCase):
             accepting=True,
             draining=False,
             account_count=0,
+            connections_refused=0,
             monitors_waiting=0,
             store_problem=None,
         )

@@ -94,6 +94,16 @@ class BufferTests(ProxyCase):
         request = b"GET http://127.0.0.1:%d/ HTTP/1.1\r\nHost: a\r\n\r\n" % origin.port
         await self.stuck(proxy, connection, request * 500)
 
+    async def test_refusals(self) -> None:
+        """Requests without end that are refused at once, by somebody who does not read that."""
+        proxy = await self.aluvia()
+        connection = await self.connect(proxy)
+        connection.pause()
+        await self.stuck(proxy, connection, b"GET / HTTP/1.1\r\nHost:a\r\n\r\n" * 2_000)
+        connection.resume()
+        answers = await connection.read_exactly(1_000_000)
+        self.assertEqual(answers.count(b"HTTP/1.1 "), answers.count(b"HTTP/1.1 400 "))
+
     async def test_bodies_that_nobody_reads(self) -> None:
         """A body of known length, a chunked one, and the bytes of a tunnel."""
         peer = self.peer([Read(until=b"\r\n\r\n"), Stall(reading=False)])

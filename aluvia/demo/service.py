@@ -102,6 +102,7 @@ class DemoService(Service):
         self._learn(credentials.proxy_username, credentials.proxy_password)
         line = Line()
         self._site = self._reactor.listenTCP(0, DemoSite(line, self._reactor), interface=ADDRESS)
+        line.site = (ADDRESS, port_of(self._site))
         self._gateway = GatewayService(
             GatewaySettings(proxy=(ADDRESS, 0), api=(ADDRESS, 0), db=path, allow_private=True),
             self._reactor,

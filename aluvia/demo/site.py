@@ -24,12 +24,15 @@ GATEWAY = b"gateway"
 
 class Line:
     """
-    The gateway's way out, which remembers the ports that its connections come from.
+    The gateway's way out, which remembers the ports that its connections to the site come from.
 
+    :ivar site: the site's address and port. What goes elsewhere is not remembered, since nobody
+        would say when its port is anybody's again.
     :ivar ports: of those that the site has not seen the end of.
     """
 
     def __init__(self) -> None:
+        self.site: tuple[str, int] | None = None
         self.ports: set[int] = set()
 
     def connect(
@@ -43,7 +46,8 @@ class Line:
         """See :class:`aluvia.net.dial.Connect`."""
 
         def remember(wire: ClientWire) -> None:
-            self.ports.add(wire.socket.getsockname()[1])
+            if sockaddr[:2] == self.site:
+                self.ports.add(wire.socket.getsockname()[1])
             connected(wire)
 
         return ClientWire.connect(reactor, family, sockaddr, remember, failed)

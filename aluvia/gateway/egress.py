@@ -19,6 +19,9 @@ from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["Egress"]
 
+#: So many addresses it takes at least to fill the ports; strangers can connect, too.
+ADDRESSES_TO_FILL = 2
+
 #: Mail is not sent from here.
 CLOSED_PORTS = frozenset([25])
 
@@ -79,7 +82,7 @@ class Egress(Door):
         if settings.proxy_tls is not None and self._certificate is not None:
             inside = tls_connections(self._certificate, connections, self.reactor)
             self.listen("proxy_tls", *settings.proxy_tls, inside)
-        self.admit()
+        self.admit(max(1, settings.max_connections // ADDRESSES_TO_FILL))
 
     def expel(self, account: str) -> None:
         """End what is under way for an account, which is gone."""

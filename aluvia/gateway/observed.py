@@ -27,6 +27,10 @@ class Observed(Forwarding, typing.Protocol):
         """Whether it takes no new clients any more, and is about to end."""
 
     @property
+    def connections_refused(self) -> int:
+        """How many were reset, since their address had enough."""
+
+    @property
     def account_count(self) -> int:
         """How many accounts there are."""
 
@@ -74,6 +78,11 @@ def measure(observed: Observed, now: float) -> Families:
         moved_by_ended(observed.counters).items(),
         moved_text="Payload bytes of requests and tunnels that ended; up is from clients.",
         connect_text="How long connections to targets took to be made.",
+    )
+    families.counter(
+        "aluvia_gateway_connections_refused",
+        "Connections of clients that were reset, since their address had half of all.",
+        observed.connections_refused,
     )
     families.gauge("aluvia_gateway_accounts", "Accounts that there are.", observed.account_count)
     families.gauge(

@@ -99,6 +99,11 @@ class GatewayService(DoorService):
         return self._egress.draining
 
     @property
+    def connections_refused(self) -> int:
+        """How many were reset, since their address had enough."""
+        return self._egress.connections_refused
+
+    @property
     def account_count(self) -> int:
         """How many accounts there are."""
         return len(self._accounts)

@@ -7,6 +7,7 @@ What keeps a door in bounds: one sweep over all deadlines, a cap on connections,
     a microsecond every time that one is moved.
 :class:`Admission`
     Counts connections, and holds the ports when there are enough of them or descriptors run short.
+    One address may be given a cap of its own (:mod:`aluvia.net.per_address`).
 :class:`Drain`
     Stops listening, and lets what is alive come to its end, for so long.
 """
@@ -25,6 +26,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 
 from aluvia.net.deadlines import HasDeadline
+from aluvia.net.per_address import PerAddress
 from aluvia.net.ports import ServerWire, WirePort
 
 resource: ModuleType | None
@@ -134,6 +136,8 @@ class Admission:
 
     :ivar count: connections that are open.
     :ivar held: whether the ports are held.
+    :param max_connections_per_address: how many may be open from one address, over all ports; more
+        are reset (:class:`~aluvia.net.per_address.PerAddress`). None for no such cap.
     :param descriptor_limit: how many descriptors the process may have (``RLIMIT_NOFILE``).
     :param descriptors: tells how many it has.
     """
@@ -148,6 +152,7 @@ class Admission:
         max_connections: int,
         descriptor_share: float = 0.9,
         *,
+        max_connections_per_address: int | None = None,
         descriptor_limit: int | None = None,
         descriptors: collections.abc.Callable[[], int] = open_descriptors,
     ) -> None:
@@ -161,11 +166,22 @@ class Admission:
         self._most_descriptors = descriptor_share * limit
         self._descriptors = descriptors
         self._room = math.inf
+        most = max_connections_per_address
+        self._crowd = None if most is None else PerAddress(sweep, most)
         self.deadline_passed(sweep.now)
         for port in self._ports:
             self.count += len(port.wires)
             port.counter = self
+            port.crowd = self._crowd
+            if self._crowd is not None:
+                for wire in port.wires:
+                    self._crowd.entered(wire.peer[0])
         sweep.watch(self)
+
+    @property
+    def refused(self) -> int:
+        """How many connections were refused, for want of room for one more of their address."""
+        return 0 if self._crowd is None else self._crowd.refused
 
     def opened(self) -> None:
         """A port has accepted one."""
@@ -193,7 +209,7 @@ class Admission:
         """Count no more, and hold nothing."""
         self._sweep.forget(self)
         for port in self._ports:
-            port.counter = None
+            port.counter = port.crowd = None
             port.let_go(self)
         self.held = False
 

@@ -128,9 +128,19 @@ class Door:
         self.ports[name] = listen(self.reactor, address, port, factory)
         self.own.append(self.place(name))
 
-    def admit(self) -> None:
-        """Count connections from now on, and hold the ports where there are too many."""
-        self._admission = Admission(self.ports.values(), self.sweep, self._max_connections)
+    def admit(self, max_connections_per_address: int | None = None) -> None:
+        """
+        Count connections from now on, and hold the ports where there are too many.
+
+        :param max_connections_per_address: how many of them may come from one address; the others
+            are reset. None for no such cap, as where all clients are on this machine.
+        """
+        self._admission = Admission(
+            self.ports.values(),
+            self.sweep,
+            self._max_connections,
+            max_connections_per_address=max_connections_per_address,
+        )
 
     def place(self, name: str) -> tuple[str, int]:
         """The address and the port that it listens on."""
@@ -141,6 +151,11 @@ class Door:
     def connections_open(self) -> int:
         """Clients' connections, tunnels among them."""
         return 0 if self._admission is None else self._admission.count
+
+    @property
+    def connections_refused(self) -> int:
+        """How many were reset, since their address had enough."""
+        return 0 if self._admission is None else self._admission.refused
 
     @property
     def accepting(self) -> bool:

@@ -69,8 +69,12 @@ _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(
     ipaddress.IPv6Network(network) for network in ("2001::/23", "2001:db8::/32", "3fff::/20")
 )
-#: RFC 6052 §2.1 and RFC 8215, of whose /48 the usual /96 is read.
-_NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+#: RFC 6052 §2.1.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: RFC 8215: each network's own. Where in it an IPv4 address stands is that network's choice (RFC
+#: 6052 §2.2), so what looks like one may be no part of it. The usual place is looked at for what is
+#: refused everywhere; nothing in it is public.
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 #: RFC 4291 §2.5.5.1; ``::`` and ``::1`` are in it and carry nothing.
 _COMPATIBLE = ipaddress.IPv6Network("::/96")
 _LOOPBACK_OF_UNSPECIFIED: dict[_IPAddress, _IPAddress] = {
@@ -89,13 +93,15 @@ def _carried(address: _IPAddress) -> ipaddress.IPv4Address | None:
     if carried is not None:
         return carried
     number = int(address)
-    if any(address in network for network in _NAT64) or (address in _COMPATIBLE and number > 1):
+    if address in _NAT64 or address in _LOCAL_NAT64 or (address in _COMPATIBLE and number > 1):
         return ipaddress.IPv4Address(number & 0xFFFF_FFFF)
     return None
 
 
 def _is_public(address: _IPAddress, carried: ipaddress.IPv4Address | None) -> bool:
     """Say whether an address is a machine's on the internet; one that carries another is that."""
+    if address in _LOCAL_NAT64:
+        return False
     judged = address if carried is None else carried
     if isinstance(judged, ipaddress.IPv4Address):
         return not any(judged in network for network in _NOT_PUBLIC_4)

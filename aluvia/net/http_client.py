@@ -162,9 +162,14 @@ class ClientConnection:
         return early
 
     def close(self) -> None:
-        """Close an idle connection."""
+        """
+        Close an idle connection: in order, or with a reset if its peer has not read all that it was
+        sent. It has answered, so nothing depends on that; and nobody would see to its end.
+        """
         self.requester = None
-        if not self.closed:
+        if getattr(self.transport, "queued", False):
+            self.abort()
+        elif not self.closed:
             self.closed = True
             self.transport.unregisterProducer()
             self.transport.loseConnection()

@@ -4,7 +4,6 @@ One client's connection, as the server sees it: requests in, answers out.
 :class:`ServerConnection` is the adapter between a Twisted transport and
 :class:`~aluvia.wire.exchange.ServerExchange`. It has no opinion about what a request means: an
 :class:`Application` is given each request head and returns the :class:`Responder` that answers it.
-
 Its phases, and how long it may be in each, are the table in :mod:`aluvia.net.pace`.
 
 A connection that leaves HTTP (a CONNECT, an upgrade) is given up with
@@ -14,6 +13,10 @@ becomes garbage.
 Requests are answered one at a time, in order; pipelined ones wait in the codec, and beyond
 ``Limits.pipelined_bytes`` the transport is paused. The loop in :meth:`_deliver` is flat: a thousand
 pipelined requests that are answered at once do not nest.
+
+No request is begun while the transport is full: until the client has read what was answered, that
+request stays the current one, in the phase ANSWER. So what is queued for a client that asks and
+does not read is bounded by the transport's mark and one answer, however short the answers are.
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ class ServerConnection:
         "__weakref__",
         "_answered",
         "_delivering",
+        "_full",
         "_pace",
         "_paused",
         "application",
@@ -79,13 +83,9 @@ class ServerConnection:
         self.responder: Responder | None = None
         self.phase = _WAITING
         self.deadline = math.inf
-        self.closing = False
-        self.input_ended = False
-        self.pinned = False
-        self._answered = False
-        self._delivering = False
+        self.closing = self.input_ended = self.pinned = False
+        self._answered = self._delivering = self._full = self._paused = False
         self._pace = Pace(limits, idle_seconds)
-        self._paused = False
 
     # What the transport calls.
 
@@ -106,10 +106,10 @@ class ServerConnection:
         if phase is _WAITING:
             self.phase = _HEAD
             self.deadline = self.sweep.now + self.limits.head_seconds
-        elif phase is _LINGER:
-            self._linger_read(len(data))
-            return
-        elif phase is _CLOSING or phase is _CLOSED:
+        elif phase is _LINGER or phase is _CLOSING or phase is _CLOSED:
+            self._pace.read += len(data)
+            if phase is _LINGER and self._pace.in_window > self.limits.linger_bytes:
+                self.abort()
             return
         try:
             events = self.exchange.receive(data)
@@ -124,7 +124,7 @@ class ServerConnection:
         """The client's FIN: what was asked whole is still answered."""
         self.input_ended = True
         if self.phase is _LINGER:
-            self._close()
+            self.close_now()
             return
         if self.phase is _CLOSING or self.phase is _CLOSED:
             return
@@ -133,10 +133,12 @@ class ServerConnection:
         except ProtocolViolation as violation:
             self._violated(violation)
             return
-        if self.responder is None:
-            self.close_now()
-        else:
+        if self.responder is not None:
             self.responder.client_ended()
+        elif self._answered:
+            self._deliver([])
+        else:
+            self.close_now()
 
     def writeConnectionLost(self) -> None:
         """Our FIN is out, behind the answer: now the client has not long to close."""
@@ -152,50 +154,51 @@ class ServerConnection:
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""
+        self._full = True
         if self.responder is not None:
             self.responder.pause_response()
 
     def resumeProducing(self) -> None:
-        """The client has read what was queued."""
+        """The client has read what was queued: go on with its answer, or with its next request."""
+        self._full = False
         if self.responder is not None:
             self.responder.resume_response()
+        elif self._answered and not self._delivering:
+            self._deliver([])
 
     def stopProducing(self) -> None:
         """Connection loss is told by :meth:`connectionLost`."""
 
     def deadline_passed(self, now: float) -> None:
         """What each phase does when its time is over; see the table in :mod:`aluvia.net.pace`."""
+        phase = self.phase
+        pace = self._pace
         try:
-            self._time_over(now)
+            if phase is _HEAD:
+                self._violated(ProtocolViolation(408, "The request head did not come in time."))
+            elif phase is _BODY and not self._paused and pace.body_begun:
+                if pace.too_slow:
+                    self._violated(ProtocolViolation(408, "The request body came too slowly."))
+                else:
+                    self.deadline = pace.begin_window(now)
+            elif phase is _ANSWER or phase is _BODY:
+                # In a body too: while the upstream does not take it, or has not asked for it.
+                quiet = pace.fell_quiet(now)
+                self.deadline = pace.quiet_until
+                # Last, since the answer that follows has a deadline behind it.
+                if quiet and self.responder is not None:
+                    self.responder.timed_out()
+                elif quiet:
+                    self.abort()
+            elif phase is _WAITING:
+                self.close_now()
+            else:
+                # A client that neither reads nor leaves has had its time.
+                self.abort()
         except Exception:
             # A fault of ours must not make a connection immortal.
             self.abort()
             raise
-
-    def _time_over(self, now: float) -> None:
-        phase = self.phase
-        pace = self._pace
-        if phase is _HEAD:
-            self._violated(ProtocolViolation(408, "The request head did not come in time."))
-        elif phase is _BODY and not self._paused and pace.body_begun:
-            if pace.too_slow:
-                self._violated(ProtocolViolation(408, "The request body came too slowly."))
-            else:
-                self.deadline = pace.begin_window(now)
-        elif phase is _ANSWER or phase is _BODY:
-            # In a body too: while the upstream does not take it, or has not asked for it.
-            quiet = pace.fell_quiet(now)
-            self.deadline = pace.quiet_until
-            # Last, since the answer that follows has a deadline behind it.
-            if quiet and self.responder is not None:
-                self.responder.timed_out()
-            elif quiet:
-                self.abort()
-        elif phase is _WAITING:
-            self.close_now()
-        else:
-            # A client that neither reads nor leaves has had its time.
-            self.abort()
 
     # What a responder calls.
 
@@ -213,10 +216,7 @@ class ServerConnection:
         *,
         close: bool = False,
     ) -> bytes:
-        """
-        The head of an answer, as :meth:`ServerExchange.respond` makes it; it says so if this
-        connection is going to close.
-        """
+        """The head of an answer, by :meth:`ServerExchange.respond`; it says so if we close."""
         close = close or self._last_request()
         return self.exchange.respond(status, reason, fields, length, close=close)
 
@@ -275,8 +275,10 @@ class ServerConnection:
 
     def close_now(self) -> None:
         """Close after what is queued is written."""
+        self.phase = _CLOSING
+        self.deadline = self.sweep.now + self._pace.idle_seconds
         self.transport.unregisterProducer()
-        self._close()
+        self.transport.loseConnection()
 
     def abort(self) -> None:
         """Reset: for an answer that cannot be finished and must not look finished."""
@@ -294,15 +296,8 @@ class ServerConnection:
             self.transport.resumeProducing()
 
     def _last_request(self) -> bool:
-        """Whether the connection closes behind this answer for a reason of ours: a drain, or a
-        client that has sent all that it will send, of which no request is left.
-        """
+        """Whether it closes behind this answer: in a drain, or for a client that asks no more."""
         return self.closing or (self.input_ended and not self.exchange.held)
-
-    def _close(self) -> None:
-        self.phase = _CLOSING
-        self.deadline = self.sweep.now + self._pace.idle_seconds
-        self.transport.loseConnection()
 
     def _deliver(self, events: list[Event]) -> None:
         """Hand on events, request after request, without nesting."""
@@ -310,10 +305,15 @@ class ServerConnection:
         try:
             self._hand_on(events)
             while self._answered:
-                self._answered = False
                 if self.exchange.must_close or self._last_request():
+                    self._answered = False
                     self._finish()
                     return
+                if self._full:
+                    # Also where its body came in one piece with its head.
+                    self.phase = _ANSWER
+                    return
+                self._answered = False
                 self._hand_on(self._next_request())
         finally:
             self._delivering = False
@@ -374,6 +374,9 @@ class ServerConnection:
         responder, self.responder = self.responder, None
         if responder is not None:
             responder.request_broken(violation)
+        elif self._answered:
+            # In what came before its turn, behind an answer that is yet to be read.
+            self._deliver([])
         else:
             self.application.bad_request(self, violation)
 
@@ -381,9 +384,9 @@ class ServerConnection:
         """
         Close after an answer.
 
-        Closing a socket that holds unread bytes makes the kernel send a reset, which destroys
-        the answer on its way (RFC 9112 section 9.6). So where some of the request was not read,
-        we close our half and discard what comes, within bounds, until the client has closed.
+        Closing a socket that holds unread bytes makes the kernel send a reset, which destroys the
+        answer on its way (RFC 9112 section 9.6). So where some of the request was not read, we
+        close our half and discard what comes, within bounds, until the client has closed.
         """
         if self.exchange.complete or self.input_ended:
             self.close_now()
@@ -395,8 +398,3 @@ class ServerConnection:
         self.transport.unregisterProducer()
         self._resume()
         self.transport.loseWriteConnection()
-
-    def _linger_read(self, count: int) -> None:
-        self._pace.read += count
-        if self._pace.in_window > self.limits.linger_bytes:
-            self.abort()

@@ -26,7 +26,8 @@ upload answers, and resets because we went on sending. Linux tells two cases apa
 
 ``EPIPE``
     It had sent its FIN before, so its answer is whole: the direction goes *deaf*, reads on and
-    drops what it reads, and the tunnel ends in order.
+    drops what it reads, and the tunnel ends in order. But whoever sends on for nobody is read for
+    ``linger_bytes`` at most, and then reset.
 ``ECONNRESET``
     It had not: the direction is *abandoned*, its source not read any more, and when the other
     direction has passed on what is left, the source is reset too.
@@ -60,6 +61,7 @@ class Joint(typing.Protocol):
     pipes: Pipes
     rounds: int
     read_size: int
+    linger_bytes: int
 
     @property
     def over(self) -> bool:
@@ -88,6 +90,7 @@ class OneWay:
     :ivar total: the bytes that its source has sent.
     :ivar bulk: whether it splices.
     :ivar stalled: whether it waits for its sink.
+    :ivar deaf: 0; of a direction whose sink wants no more, the total at which it is enough.
     :ivar finished: whether nothing more is read: after the source's FIN, or when abandoned.
     :ivar pending: bytes that were read, or given to us, and are not out yet.
     :ivar pipe: the pipe that it leases; what is in it goes out before what is pending.
@@ -115,7 +118,7 @@ class OneWay:
         self.bulk = False
         self.stalled = False
         self.finished = finished
-        self.deaf = False
+        self.deaf = 0
         self.abandoned = False
         self.pending: bytes | memoryview = b""
         self.pipe: Pipe | None = None
@@ -221,6 +224,10 @@ class OneWay:
                 self.bulk = True
                 self._splice()
                 return
+        if self.deaf and self.total > self.deaf:
+            # A download that nobody waits for any more, or an upload for nobody.
+            relay.sink_broken(self)
+            return
         self._flow()
 
     def _splice(self) -> None:
@@ -295,7 +302,7 @@ class OneWay:
             return True
         relay = self.relay
         if error.errno == errno.EPIPE:
-            self.deaf = True
+            self.deaf = self.total + relay.linger_bytes
             self.bulk = False
             self._drop()
             if self.finished:

@@ -20,7 +20,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from aluvia.net.joined import IDLE, Ended, Relay
+from aluvia.net.tls_wire import TLSWire
 from aluvia.net.transport import ABORTED, DONE, LOST, Wire
+from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["PlainRelay"]
 
@@ -54,7 +56,7 @@ class _End:
         self.lost = not getattr(transport, "connected", True) or bool(
             getattr(transport, "disconnecting", False)
         )
-        self.half_closes = (
+        self.half_closes = isinstance(transport, TLSWire) or (
             IHalfCloseableDescriptor.providedBy(transport)
             and not isinstance(transport, ProtocolWrapper)
             and not getattr(transport, "TLS", False)
@@ -97,6 +99,7 @@ class _End:
             # queued for it, and a FIN, and can take its time: what it sends now is dropped.
             reason = DONE
             if not other.finished and not other.lost:
+                _switch_protocol(other.transport, _Unheard(other, relay.linger_bytes))
                 other.transport.resumeProducing()
         elif other.lost:
             pass
@@ -104,16 +107,8 @@ class _End:
             other.transport.unregisterProducer()
             other.transport.loseConnection()
         else:
-            other.abort()
+            other.transport.abortConnection()
         relay.lost(reason)
-
-    def abort(self) -> None:
-        """Reset it."""
-        transport = self.transport
-        # The TLS layer would say close_notify before, and what was cut would look whole.
-        while isinstance(transport, ProtocolWrapper):
-            transport = transport.transport
-        transport.abortConnection()
 
     def pauseProducing(self) -> None:
         """The other one has enough to write."""
@@ -127,20 +122,72 @@ class _End:
         """The other one is lost, which its ``connectionLost`` tells."""
 
 
+@implementer(IProtocol, IHalfCloseableProtocol)
+class _Unheard:
+    """
+    The protocol of an end whose other one is gone.
+
+    An RST at once would destroy what was sent to it and is yet to be read. But whoever sends on is
+    not heard without end: then it is a download that nobody waits for, or an upload for nobody.
+    """
+
+    __slots__ = ("_end", "_left", "factory")
+
+    def __init__(self, end: _End, most: int) -> None:
+        self._end = end
+        self._left = most
+        self.factory: typing.Any = None
+
+    def makeConnection(self, transport: typing.Any) -> None:
+        """Not called: the transport was connected before."""
+
+    def connectionMade(self) -> None:
+        """Not called either."""
+
+    def dataReceived(self, data: bytes) -> None:
+        """Drop it."""
+        end = self._end
+        end.count += len(data)
+        self._left -= len(data)
+        if self._left < 0:
+            end.transport.abortConnection()
+
+    def readConnectionLost(self) -> None:
+        """It has ended too."""
+        self._end.readConnectionLost()
+
+    def writeConnectionLost(self) -> None:
+        """The FIN that we passed on is out."""
+
+    def connectionLost(self, reason: Failure) -> None:
+        """It is gone too."""
+        self._end.connectionLost(reason)
+
+
 class PlainRelay(Relay):
     """
     A relay over any two transports.
 
     What one of them is behind with is held by Twisted's transports, above whose high-water mark
     (``bufferSize``) the other is not read.
+
+    :ivar linger_bytes: how much is read of one for which there is nobody any more; then it is
+        reset.
     """
 
-    __slots__ = ("_failure", "_left", "_right")
+    __slots__ = ("_failure", "_left", "_right", "linger_bytes")
 
     def __init__(
-        self, left: typing.Any, right: typing.Any, *, ended: Ended, left_eof: bool = False
+        self,
+        left: typing.Any,
+        right: typing.Any,
+        *,
+        ended: Ended,
+        limits: Limits = DEFAULT_LIMITS,
+        left_eof: bool = False,
     ) -> None:
         super().__init__(ended)
+        self.linger_bytes = limits.linger_bytes
         self._failure: Failure | None = None
         self._left = _End(self, left, left_eof)
         self._right = _End(self, right, False)
@@ -155,7 +202,7 @@ class PlainRelay(Relay):
             for end in (left, right):
                 if not end.lost:
                     _switch_protocol(end.transport, end)
-                    end.abort()
+                    end.transport.abortConnection()
             self.lost(LOST)
             return
         for end in (left, right):
@@ -205,10 +252,10 @@ class PlainRelay(Relay):
             self._failure = self._failure or why
             for end in (self._left, self._right):
                 if not end.lost:
-                    end.abort()
+                    end.transport.abortConnection()
 
 
-def _switch_protocol(transport: typing.Any, protocol: _End) -> None:
+def _switch_protocol(transport: typing.Any, protocol: _End | _Unheard) -> None:
     """Make a transport deliver to another protocol."""
     if isinstance(transport, Wire):
         transport.switch_protocol(protocol)

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.net.connecting import ClientWire, Connecting
-from aluvia.net.transport import DONE, Wire, address_of
+from aluvia.net.transport import DONE, Wire, address_of, close_abruptly
 
 __all__ = ["ClientWire", "Connecting", "ServerWire", "Wire", "WirePort", "listen"]
 
@@ -61,6 +61,19 @@ class Counter(typing.Protocol):
         """One less."""
 
 
+class Crowd(typing.Protocol):
+    """Says from whom there are enough; see :class:`aluvia.net.per_address.PerAddress`."""
+
+    def refuses(self, host: str) -> bool:
+        """Whether one more from there is too many."""
+
+    def entered(self, host: str) -> None:
+        """One more."""
+
+    def left(self, host: str) -> None:
+        """One less."""
+
+
 class ServerWire(Wire):
     """
     An accepted connection.
@@ -95,10 +108,12 @@ class WirePort(tcp.Port):
 
     :ivar wires: the connections that are open.
     :ivar counter: told of each.
+    :ivar crowd: asked about each, if there is one. What it refuses is reset, right after accept.
     :ivar emptied: called when the last connection has closed.
     """
 
     counter: Counter | None = None
+    crowd: Crowd | None = None
     emptied: collections.abc.Callable[[], None] | None = None
     reactor: typing.Any
     _retry: IDelayedCall | None = None
@@ -185,6 +200,8 @@ class WirePort(tcp.Port):
         self.wires.discard(wire)
         if self.counter is not None:
             self.counter.closed()
+        if self.crowd is not None:
+            self.crowd.left(wire.peer[0])
         if not self.wires and self.emptied is not None:
             self.emptied()
 
@@ -230,6 +247,9 @@ class WirePort(tcp.Port):
 
     def _serve(self, skt: socket.socket, peer: tuple[typing.Any, ...]) -> None:
         """Make it a connection. An error in making its protocol is that connection's alone."""
+        if self.crowd is not None and self.crowd.refuses(peer[0]):
+            close_abruptly(skt)
+            return
         wire = None
         try:
             protocol = self.factory.buildProtocol(address_of(peer))  # type: ignore[union-attr]
@@ -240,6 +260,8 @@ class WirePort(tcp.Port):
             self.wires.add(wire)
             if self.counter is not None:
                 self.counter.opened()
+            if self.crowd is not None:
+                self.crowd.entered(peer[0])
             wire.startReading()
             protocol.makeConnection(wire)
         except Exception:

@@ -11,8 +11,9 @@ The relay: once bytes are opaque, two connections are joined, and nothing of HTT
     idle_timeout     nothing moved either way for that long: both are reset
     abort()          both are reset
 
-Over TLS there is no half-close: a ``close_notify`` ends the connection, and so does a FIN for a
-connection whose other end speaks TLS, after what came before it is written.
+Over our TLS (:class:`~aluvia.net.tls_wire.TLSWire`) a ``close_notify`` is that FIN, both ways. A
+FIN without one is a connection cut off: it counts as an RST, unless it answers our own. Stock TLS
+has no half-close: a FIN that passes on closes the connection, after what came before it is written.
 
 :func:`relay` chooses between two that behave alike. :class:`~aluvia.net.splice.WireRelay` is for
 two of our own transports and works below Python's buffers; :class:`~aluvia.net.plain.PlainRelay` is
@@ -50,4 +51,4 @@ def relay(
     """
     if isinstance(left, Wire) and isinstance(right, Wire) and not (left.TLS or right.TLS):
         return WireRelay(left, right, ended=ended, limits=limits, left_eof=left_eof)
-    return PlainRelay(left, right, ended=ended, left_eof=left_eof)
+    return PlainRelay(left, right, ended=ended, limits=limits, left_eof=left_eof)

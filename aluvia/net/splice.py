@@ -30,9 +30,11 @@ class WireRelay(Relay):
 
     :ivar pipes: where pipes, and the buffer, come from.
     :ivar rounds: how often one event reads.
+    :ivar linger_bytes: how much is read of one for which there is nobody any more; then it is
+        reset.
     """
 
-    __slots__ = ("_back", "_forth", "pipes", "read_size", "rounds")
+    __slots__ = ("_back", "_forth", "linger_bytes", "pipes", "read_size", "rounds")
 
     def __init__(
         self,
@@ -49,6 +51,7 @@ class WireRelay(Relay):
         self.pipes.enter()
         self.rounds = limits.splice_rounds
         self.read_size = limits.relay_read_bytes
+        self.linger_bytes = limits.linger_bytes
         self._forth = OneWay(self, left, right, left_eof)
         self._back = OneWay(self, right, left, False)
 

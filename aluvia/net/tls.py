@@ -47,6 +47,7 @@ from aluvia.net.dial import Dialer, Dialing, DialReactor
 from aluvia.net.errors import DialError, dial_error
 from aluvia.net.layered import LayeredDialing
 from aluvia.net.resolve import Failed
+from aluvia.net.tls_wire import TLSWire
 
 __all__ = ["TLSDialer", "TLSWire", "client_context"]
 
@@ -95,42 +96,6 @@ def _note_verification(
     if not ok:
         connection.get_app_data().bad_chain = error
     return bool(ok)
-
-
-class TLSWire(TLSMemoryBIOProtocol):
-    """
-    A TLS transport whose protocol can be changed, as that of the plain ones in ``net.ports``.
-
-    It does not wait for its peer to close too, as stock ones do: a silent peer would keep the
-    socket for ever (RFC 8446 §6.1 asks for no more than our own close_notify). And it has no
-    half-close: Twisted's TLS ends with the first close_notify of either side.
-
-    :ivar host: the host that was dialled.
-    :ivar bad_chain: OpenSSL's reason for refusing the chain, 0 if it did not.
-    """
-
-    host = ""
-    bad_chain = 0
-
-    def switch_protocol(self, protocol: IProtocol) -> None:
-        """Give what comes from now on to this protocol. It is not told of the connection."""
-        self.wrappedProtocol = protocol
-
-    def loseWriteConnection(self) -> None:
-        """Close; the stock one would send a FIN beneath the TLS, as if the end had been cut off."""
-        self.loseConnection()
-
-    def _shutdownTLS(self) -> None:  # noqa: N802
-        super()._shutdownTLS()
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-    def _tlsShutdownFinished(self, reason: Failure | None) -> None:  # noqa: N802
-        if reason is not None:
-            # Its traceback holds the frame that made it, which holds it, and us: a cycle, and we
-            # would be left to the collector with what OpenSSL has for us.
-            reason.cleanFailure()
-        super()._tlsShutdownFinished(reason)
 
 
 @implementer(IOpenSSLClientConnectionCreator)

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 
 from aluvia.wire.limits import DEFAULT_LIMITS
 
-__all__ = ["ABORTED", "DONE", "LOST", "Direction", "Wire"]
+__all__ = ["ABORTED", "DONE", "LOST", "Direction", "Wire", "close_abruptly"]
 
 # One of each for all connections: making a Failure costs more than a system call.
 DONE = Failure(main.CONNECTION_DONE)
@@ -183,9 +183,14 @@ class Wire(tcp.Connection):
             if not self._reading:
                 self.reactor.callLater(0, self._close)
 
+    @property
+    def queued(self) -> bool:
+        """Whether something that was written is not out yet."""
+        return bool(self._tempDataLen or self.dataBuffer)
+
     def _waits(self) -> bool:
         """Whether something has to be written before a close; as ``doWrite`` sees it."""
-        return bool(self._tempDataLen or self.dataBuffer) or (
+        return self.queued or (
             self.producer is not None and (not self.streamingProducer or self.producerPaused)
         )
 
@@ -306,10 +311,17 @@ class Wire(tcp.Connection):
         skt = self.socket
         del self.socket
         if reset:
-            with contextlib.suppress(OSError):  # The kernel has reset it already.
-                skt.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        # No shutdown before it: the descriptor is ours alone.
-        skt.close()
+            close_abruptly(skt)
+        else:
+            # No shutdown before it: the descriptor is ours alone.
+            skt.close()
+
+
+def close_abruptly(skt: socket.socket) -> None:
+    """Close a socket with an RST; what is on its way to the other end is lost."""
+    with contextlib.suppress(OSError):  # The kernel has reset it already.
+        skt.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    skt.close()
 
 
 def address_of(sockaddr: tuple[typing.Any, ...]) -> IPv4Address | IPv6Address:

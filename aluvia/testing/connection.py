@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import errno
 import socket
 import ssl
 import struct
@@ -148,11 +147,9 @@ class FaultConnection:
 
     async def read_away(self) -> None:
         """Read and forget until the other side ends, either way."""
-        try:
+        with contextlib.suppress(ConnectionEnded):
             while await self.read_some():
                 pass
-        except ConnectionEnded:
-            pass
 
     def pause(self) -> None:
         """Stop reading: the kernel's window fills, and neither FIN nor RST is seen."""
@@ -182,14 +179,23 @@ class FaultConnection:
                 self.bytes_sent += sent
                 view = view[sent:]
 
-    def finish(self) -> None:
-        """Send a FIN and go on reading: a half-close. Over TLS too, without a close_notify."""
-        if not self.closed:
-            try:
-                self._socket.shutdown(socket.SHUT_WR)
-            except OSError as error:
-                if error.errno != errno.ENOTCONN:
-                    raise
+    def finish(self, *, close_notify: bool = True) -> None:
+        """
+        Send a FIN and go on reading: a half-close.
+
+        :param close_notify: over TLS, whether to say so first. ``False`` is a truncation.
+        """
+        if self.closed:
+            return
+        if close_notify and isinstance(self._socket, ssl.SSLSocket):
+            # Ours goes out, and then OpenSSL looks for theirs: whatever else it found there would
+            # be lost, so it is read before.
+            self.doRead()
+            with contextlib.suppress(OSError, ValueError):
+                self._socket.unwrap()
+        # Not SSLSocket's own, which forgets the TLS: what is read on would be ciphertext.
+        with contextlib.suppress(OSError):  # Gone already.
+            socket.socket.shutdown(self._socket, socket.SHUT_WR)
 
     def close(self, *, close_notify: bool = True) -> None:
         """
@@ -301,8 +307,8 @@ class FaultConnection:
             self._fire(_Wait.READ)
             return
         # The ssl module tells of an RST as of an end of file: the socket is asked before it is.
-        in_tls = isinstance(self._socket, ssl.SSLSocket)
-        reset = in_tls and self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+        tls = self._socket if isinstance(self._socket, ssl.SSLSocket) else None
+        reset = tls is not None and tls.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
         while True:
             try:
                 data = self._socket.recv(READ_BYTES)
@@ -310,6 +316,8 @@ class FaultConnection:
                     raise ConnectionResetError
             except _NOT_YET:
                 break
+            except ssl.SSLZeroReturnError:
+                data = b""  # Their close_notify, behind ours.
             except OSError:
                 self._reset_by_other_side()
                 return
@@ -320,7 +328,8 @@ class FaultConnection:
             self.bytes_received += len(data)
             self._kept += data[: self._keep - len(self._kept)]
             self._unread += data
-            if len(self._unread) >= UNREAD_BYTES and not self._within_tls():
+            # What TLS holds in the clear the reactor would not tell of.
+            if len(self._unread) >= UNREAD_BYTES and (tls is None or not tls.pending()):
                 self._reactor.removeReader(self)
                 break
         self._fire(_Wait.READ)
@@ -336,10 +345,6 @@ class FaultConnection:
             self._reset_by_other_side()
 
     # Within
-
-    def _within_tls(self) -> bool:
-        """Whether TLS holds bytes in the clear, which the reactor would not tell of."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
 
     async def _more(self) -> None:
         if self.ended is not None:

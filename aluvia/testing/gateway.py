@@ -128,9 +128,13 @@ class _Serve:
         except OSError:
             await _refuse(conversation, 503, [])
             return
-        await conversation.send(h11.Response(status_code=200, headers=[]))
-        conversation.connection.give_back(conversation.codec.trailing_data[0])
-        await relay(conversation.connection, upstream)
+        try:
+            await conversation.send(h11.Response(status_code=200, headers=[]))
+            conversation.connection.give_back(conversation.codec.trailing_data[0])
+            await relay(conversation.connection, upstream)
+        finally:
+            # Also when the client did not wait for its answer.
+            upstream.close()
 
     async def _forward(self, conversation: Conversation, asked: Asked) -> None:
         url = urllib.parse.urlsplit(asked.target.decode("ascii"))

@@ -82,8 +82,8 @@ class Limits:
     (Measured: 4 costs one stream nothing, and a hundred at once a fifth less than 8.)"""
 
     linger_bytes: int = attrs.field(default=262_144, validator=_positive)
-    """What is read and discarded after an answer that came before its request was read whole.
-    Over it: the connection is reset."""
+    """What is read and discarded after an answer that came before its request was read whole, or of
+    one side of a tunnel when the other is gone. Over it: the connection is reset."""
 
     linger_seconds: float = attrs.field(default=5.0, validator=_positive)
     """How long a client may take to close after we did."""

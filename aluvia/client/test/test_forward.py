@@ -412,6 +412,19 @@ class AnswerTests(ForwardCase):
         self.client.producer.resumeProducing()
         self.assertEqual(self.last.producerState, "producing")
 
+    def test_slow_client_holds_its_next_request(self) -> None:
+        """An answer in one piece pauses nobody; the next one is asked for when it has been read."""
+        self.client.receive(get() + get(b"http://site.test/next"))
+        upstream = self.upstream()
+        upstream.taken()
+        self.client.producer.pauseProducing()
+        upstream.receive(OK)
+        self.assertEqual((self.client.taken(), upstream.value()), (OK, b""))
+        self.client.producer.resumeProducing()
+        self.assertIn(b"GET /next HTTP/1.1", upstream.taken())
+        upstream.receive(OK)
+        self.assertEqual(self.client.taken(), OK)
+
     def test_websocket(self) -> None:
         """An accepted upgrade becomes a relay, with what came behind either head."""
         self.client.receive(

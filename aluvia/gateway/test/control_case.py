@@ -27,6 +27,7 @@ class FakeObserved:
     accepting = True
     draining = False
     account_count = 1
+    connections_refused = 0
     monitors_waiting = 0
     store_problem: str | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import typing
 
@@ -154,6 +155,18 @@ class AdmissionTests(EgressCase):
         answer = await self.ask(f"GET {self.url}deny", self.credentials())
         self.assert_refused(answer, 502, "http_protocol_error", "target; http_protocol_error")
         self.assertIsNone(answer.header(b"proxy-authenticate"))
+
+    async def test_one_address(self) -> None:
+        """It cannot fill the port: what it has beyond half of all is reset."""
+        await self.started(max_connections=6)
+        for _ in range(3):
+            await self.connect()
+        await self.when(lambda: self.egress.connections_open == 3)
+        # The reset may be quicker than whoever connects.
+        with contextlib.suppress(ConnectionResetError):
+            await self.connect()
+        await self.when(lambda: self.egress.connections_refused == 1)
+        self.assertEqual(self.egress.connections_open, 3)
 
     async def test_accounts_share_no_connection(self) -> None:
         """What an origin gave one account's connection is not another's; its own is used again."""

@@ -8,7 +8,7 @@ import socket
 import typing
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone
-from twisted.internet.interfaces import IProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IProtocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -183,14 +183,17 @@ class FakeAttempt:
 
 
 class FakeWire(StringTransport):
-    """A transport whose protocol can be changed, and whose other end is the test."""
+    """
+    A transport whose protocol can be changed, and whose other end is the test.
 
-    fast = False
+    :ivar half_closed: whether our side has ended what it sends.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.protocol: typing.Any = None
         self.aborted = False
+        self.half_closed = False
 
     def start(self, protocol: typing.Any) -> None:
         """Become its transport."""
@@ -206,9 +209,24 @@ class FakeWire(StringTransport):
         self.aborted = True
         super().abortConnection()
 
+    def loseWriteConnection(self) -> None:
+        """Remember the FIN."""
+        self.half_closed = True
+
     def deliver(self, data: bytes) -> None:
         """Let bytes come."""
         self.protocol.dataReceived(data)
+
+    def fin(self) -> None:
+        """Let the other end's FIN come, as real ones do."""
+        if IHalfCloseableProtocol.providedBy(self.protocol):
+            self.protocol.readConnectionLost()
+        else:
+            self.lose()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Tell the protocol; what the reactor calls."""
+        self.protocol.connectionLost(reason)
 
     def lose(self, cause: Exception | None = None) -> None:
         """Let the connection end."""

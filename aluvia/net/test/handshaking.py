@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import ipaddress
@@ -22,7 +23,7 @@ from zope.interface import implementer
 from aluvia.net.test.dialling import FakeWire, Recorder
 from aluvia.net.tls import client_context
 
-__all__ = ["OTHERS", "OURS", "Authority", "Server", "server_context", "trusting_ours"]
+__all__ = ["OTHERS", "OURS", "Authority", "Peer", "Server", "server_context", "trusting_ours"]
 
 
 class Authority:
@@ -150,3 +151,59 @@ class Server:
                 one.clear()
                 if data:
                     other.deliver(data)
+
+
+class Peer:
+    """
+    The other end of a TLS connection as OpenSSL knows it: it ends when a test says so, and not by
+    itself.
+
+    :param wire: the transport below our end.
+    :ivar received: what came, in the clear.
+    :ivar ended: whether a close_notify came behind it.
+    """
+
+    def __init__(self, context: SSL.Context, wire: FakeWire, *, server: bool) -> None:
+        self.tls = SSL.Connection(context, None)
+        if server:
+            self.tls.set_accept_state()
+        else:
+            self.tls.set_connect_state()
+        self.wire = wire
+        self.received = b""
+        self.ended = False
+
+    def send(self, data: bytes) -> None:
+        """Send it, and let both sides talk."""
+        self.tls.sendall(data)
+        self.talk()
+
+    def finish(self) -> None:
+        """Send a close_notify."""
+        self.tls.shutdown()
+        self.talk()
+
+    def talk(self) -> None:
+        """Carry bytes between the two until neither has any left."""
+        moved = True
+        while moved:
+            moved = False
+            data = self.wire.value()
+            if data:
+                moved = True
+                self.wire.clear()
+                self.tls.bio_write(data)
+            self._look()
+            with contextlib.suppress(SSL.WantReadError):
+                out = self.tls.bio_read(1_000_000)
+                moved = True
+                self.wire.deliver(out)
+
+    def _look(self) -> None:
+        with contextlib.suppress(SSL.WantReadError):
+            try:
+                self.tls.do_handshake()
+                while True:
+                    self.received += self.tls.recv(65_536)
+            except SSL.ZeroReturnError:
+                self.ended = True

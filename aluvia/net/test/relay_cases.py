@@ -258,8 +258,8 @@ class RelayTests(TunnelCase):
         self.assertEqual(len(ending.failures), 1)
 
 
-class HalfCloseTests(RelayTests):
-    """And what only plain TCP can do."""
+class FinTests(TunnelCase):
+    """And what a FIN does."""
 
     async def test_a_fin_from_the_left_passes(self) -> None:
         """The right side sees the FIN, and can still answer; then both close."""
@@ -355,3 +355,32 @@ class HalfCloseTests(RelayTests):
         await joint.left.send(b"and still")
         joint.left.finish()
         self.assertIsNone(await joint.ending.why())
+
+
+class GoneTests(TunnelCase):
+    """
+    A reader that had sent all, and then is gone: what is sent to it is read on, in case the sender
+    has yet to read what it was told, but not for ever.
+    """
+
+    async def test_the_client(self) -> None:
+        """A client that closes in the middle of what it gets does not have the rest fetched."""
+        joint = await self.join()
+        sending = Deferred.fromCoroutine(stream(joint.right, 40))
+        await joint.left.read_exactly(1000)
+        joint.left.close()
+        await sending.addErrback(lambda failure: failure.trap(ConnectionEnded))
+        self.assertIs(joint.right.ended, Ended.RESET)
+        self.assertIsNotNone(await joint.ending.why())
+        self.assertLess(joint.relay.bytes_from_right, 10 * MEGABYTE)
+
+    async def test_the_server(self) -> None:
+        """Nor is an upload taken on without end that its server has answered, and left."""
+        joint = await self.join()
+        await joint.right.send(b"no more, please")
+        joint.right.close()
+        self.assertEqual(await joint.left.read_to_end(), b"no more, please")
+        sending = Deferred.fromCoroutine(stream(joint.left, 40))
+        await sending.addErrback(lambda failure: failure.trap(ConnectionEnded))
+        self.assertIsNotNone(await joint.ending.why())
+        self.assertLess(joint.relay.bytes_from_left, 10 * MEGABYTE)

@@ -257,6 +257,19 @@ class Private(GuardCase):
         ):
             self.assert_refused(guard, address, 80, "destination_ip_prohibited", 403)
 
+    def test_a_network_s_own_nat64(self) -> None:
+        """Which bits are the IPv4 address is that network's secret: all of it is refused."""
+        guard = self.guard()
+        for address in (
+            "64:ff9b:1::",
+            "64:ff9b:1::8.8.8.8",
+            "64:ff9b:1:a00:0:100:808:808",
+            "64:ff9b:1:ffff:a:0:100:808",
+            "64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
+        ):
+            self.assert_refused(guard, address, 80, "destination_ip_prohibited", 403)
+        self.assert_refused(guard, "64:ff9b:2::8.8.8.8", 80, "destination_ip_prohibited", 403)
+
     def test_neighbours(self) -> None:
         """What lies beside them is open."""
         guard = self.guard()

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import ssl
+
 from aluvia.net.test import relay_cases
-from aluvia.net.test.relay_cases import BLOCK, MEGABYTE
-from aluvia.net.test.tunnels import SMALL_BUFFER, Copying, LeftTLS, Splicing, Stock
+from aluvia.net.test.tunnels import Copying, LeftTLS, Splicing, Stock
+from aluvia.testing.ended import Ended
 
 
-class SplicingTests(Splicing, relay_cases.HalfCloseTests):
+class SplicingTests(Splicing, relay_cases.RelayTests, relay_cases.FinTests):
     """The fast relay, with pipes."""
 
 
-class CopyingTests(Copying, relay_cases.HalfCloseTests):
+class CopyingTests(Copying, relay_cases.RelayTests, relay_cases.FinTests):
     """The fast relay without a pipe."""
 
 
-class StockTests(Stock, relay_cases.HalfCloseTests):
+class SplicingGoneTests(Splicing, relay_cases.GoneTests):
+    """Someone is gone, and the pipes were full."""
+
+
+class CopyingGoneTests(Copying, relay_cases.GoneTests):
+    """Someone is gone, without pipes."""
+
+
+class StockGoneTests(Stock, relay_cases.GoneTests):
+    """Over Twisted's transports."""
+
+
+class TLSGoneTests(LeftTLS, relay_cases.GoneTests):
+    """With TLS on the left."""
+
+
+class StockTests(Stock, relay_cases.RelayTests, relay_cases.FinTests):
     """The plain relay over Twisted's transports."""
 
     # They drop what they have queued when they are aborted. Ours had sent it.
@@ -25,27 +43,40 @@ class StockTests(Stock, relay_cases.HalfCloseTests):
 class LeftTLSTests(LeftTLS, relay_cases.RelayTests):
     """The plain relay, with TLS on the left and our transport on the right."""
 
-    # Twisted's TLS collects small writes until the next turn.
-    hears_before_a_reset = False
 
-    async def test_a_close_notify_ends_it(self) -> None:
+class EndsOfTLSTests(LeftTLS, relay_cases.FinTests):
+    """How a relay ends that has TLS on the left and our transport on the right."""
+
+    async def test_a_whole_close(self) -> None:
         """What came before it is written; then the other side gets a FIN, and all is over."""
-        joint = await self.join(right_buffer=SMALL_BUFFER)
-        # What a server says after the handshake must be out, or it meets a closed socket.
-        await joint.right.send(b"hello")
-        await joint.left.read_exactly(5)
-        await joint.left.send(BLOCK)
-        self.assertTrue(await joint.right.read_exactly(MEGABYTE) == BLOCK)
+        joint = await self.join()
+        await joint.left.send(b"all of it")
         joint.left.close()
-        self.assertEqual(await joint.right.read_to_end(), b"")
+        self.assertEqual(await joint.right.read_to_end(), b"all of it")
         joint.right.close()
         self.assertIsNone(await joint.ending.why())
 
-    async def test_a_fin_becomes_a_close_notify(self) -> None:
-        """A FIN for a TLS connection closes it, after what came before."""
-        joint = await self.join(left_buffer=SMALL_BUFFER)
-        await joint.right.send(BLOCK)
+    async def test_a_fin_without_a_close_notify(self) -> None:
+        """What was cut off does not look whole to the other side."""
+        joint = await self.join()
+        await joint.left.send(b"not all of it")
+        await joint.right.read_exactly(13)
+        joint.left.finish(close_notify=False)
+        await joint.right.read_away()
+        self.assertIs(joint.right.ended, Ended.RESET)
+        self.assertIsNotNone(await joint.ending.why())
+
+    async def test_a_bare_fin_in_answer_to_a_close_notify(self) -> None:
+        """Is what many peers end with, and is an end in order."""
+        joint = await self.join()
         joint.right.finish()
-        self.assertTrue(await joint.left.read_to_end() == BLOCK)
-        joint.left.close()
+        self.assertEqual(await joint.left.read_to_end(), b"")
+        joint.left.finish(close_notify=False)
+        self.assertEqual(await joint.right.read_to_end(), b"")
         self.assertIsNone(await joint.ending.why())
+
+
+class EndsOfOlderTLSTests(EndsOfTLSTests):
+    """The same with a peer that speaks TLS 1.2."""
+
+    newest = ssl.TLSVersion.TLSv1_2

@@ -105,14 +105,6 @@ class Opened(TLSCase):
         self.assertNotEqual(wire.value(), b"")
         self.assertTrue(wire.disconnecting)
 
-    def test_no_half_close(self) -> None:
-        """Half a close is a whole one, with a close_notify and not with a bare FIN."""
-        wire, server = self.meet(OURS.issue("gw.example"))
-        self.assert_open(wire).loseWriteConnection()
-        self.assertTrue(wire.disconnecting)
-        server.talk(wire)
-        self.assertTrue(server.wire.disconnecting)
-
     def test_peer_closes(self) -> None:
         """The peer's close_notify ends the connection."""
         wire, server = self.meet(OURS.issue("gw.example"))

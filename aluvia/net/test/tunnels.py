@@ -22,6 +22,7 @@ from aluvia.net.accept import open_descriptors
 from aluvia.net.pipes import Pipes
 from aluvia.net.plain import PlainRelay
 from aluvia.net.relay import Relay, WireRelay, relay
+from aluvia.net.tls_wire import TLSWire
 from aluvia.net.transport import Wire
 from aluvia.testing.connection import FaultConnection
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
@@ -236,22 +237,33 @@ class _Authority:
 
 
 class LeftTLS(TunnelCase):
-    """TLS over our transport on the left, our transport on the right."""
+    """
+    Our TLS over our transport on the left, our transport on the right.
 
+    :cvar newest: the newest version that the peer speaks.
+    """
+
+    newest = ssl.TLSVersion.TLSv1_3
     _authority: typing.ClassVar[_Authority | None] = None
 
     async def left_end(self, buffer: int | None) -> tuple[FaultConnection, typing.Any]:
-        """The left peer, when the handshake is through."""
+        """The left peer, when the handshake is through on both sides."""
         cls = type(self)
         if cls._authority is None:
             cls._authority = _Authority.make()
+            cls._authority.client.maximum_version = cls.newest
         near, far = loopback()
         if buffer is not None:
             near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
             far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-        factory = TLSMemoryBIOFactory(cls._authority.server, False, Factory.forProtocol(Protocol))
+        factory: typing.Any = TLSMemoryBIOFactory(
+            cls._authority.server, False, Factory.forProtocol(Protocol)
+        )
+        factory.protocol = TLSWire
         tls = factory.buildProtocol(None)
         wire(far, tls)
         peer = self.peer(near)
         await peer.start_tls(cls._authority.client, server_side=False, server_hostname="localhost")
+        # To the peer the handshake is through earlier, in TLS 1.3.
+        await self.when(lambda: tls._handshakeDone)
         return peer, tls

@@ -282,6 +282,49 @@ class TLSTests(PeerCase):
         self.assertEqual(len(await connection.read_to_end()), 2_000_000)
         self.assertEqual(peer.connections[0].received, b"hello")
 
+    async def test_half_close_within(self) -> None:
+        """After ``Finish`` what comes is still read in the clear, and both end in order."""
+        peer = self.peer([StartTLS(self.server), Finish(), Read(until=b"bye"), Read(to_end=True)])
+        connection = await self.tls(peer)
+        self.assertEqual(await connection.read_to_end(), b"")
+        await connection.send(b"still there, bye")
+        connection.finish()
+        await peer.connections[0].until_closed()
+        self.assertEqual(peer.connections[0].received, b"still there, bye")
+        self.assertIs(peer.connections[0].ended, Ended.FIN)
+
+    async def test_half_close_behind_what_comes(self) -> None:
+        """What is on its way to one that half-closes is not lost to it."""
+        peer = self.peer([StartTLS(self.server), Send(b"first"), Read(), Send(b"second"), Close()])
+        connection = await self.tls(peer)
+        connection.pause()
+        await connection.send(b"go on")
+        await peer.when(lambda: not peer.open)
+        connection.finish()
+        self.assertEqual(await connection.read_to_end(), b"firstsecond")
+
+    async def test_half_close_without_a_word(self) -> None:
+        """A FIN alone is a truncation to whoever looks for it; with a close_notify it is none."""
+        said = iter([True, False])
+
+        class FinishBothWays:
+            async def play(self, connection: FaultConnection) -> None:
+                connection.finish(close_notify=next(said))
+
+        peer = self.peer([StartTLS(self.server), FinishBothWays()])
+
+        def look() -> bytes:
+            with self.client.wrap_socket(
+                socket.create_connection(("127.0.0.1", peer.port)),
+                server_hostname="gateway.test",
+                suppress_ragged_eofs=False,
+            ) as sock:
+                return sock.recv(1)
+
+        self.assertEqual(await deferToThread(look), b"")
+        with self.assertRaises(ssl.SSLEOFError):
+            await deferToThread(look)
+
     async def test_reset_in_the_transfer(self) -> None:
         """An RST under TLS is an RST."""
         peer = self.peer([StartTLS(self.server), Send(b"ab"), Read(), Reset()])

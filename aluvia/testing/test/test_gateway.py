@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import typing
 
+import trustme
 from twisted.internet import reactor as global_reactor
 from twisted.trial.unittest import TestCase
 
+from aluvia.testing import gateway
+from aluvia.testing.connection import FaultConnection
 from aluvia.testing.dialling import dial
+from aluvia.testing.faults import FaultPeer, Finish, Read, Send
 from aluvia.testing.gateway import FakeGateway
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import FakeOrigin, Visit
@@ -81,3 +86,53 @@ class GatewayTests(TestCase):
         self.assertEqual((visit.method, visit.target), (b"POST", b"/teapot?x"))
         self.assertIsNone(visit.header(b"proxy-authorization"))
         self.assertEqual(self.gateway.peer.accepted, 1)
+
+    async def test_client_gone_before_the_200(self) -> None:
+        """Whoever asked for a tunnel and left does not leave the other end of it open."""
+        connection = await dial(reactor, "127.0.0.1", self.gateway.port)
+
+        async def late(*place: typing.Any) -> FaultConnection:
+            upstream = await dial(*place)
+            connection.reset()
+            await self.gateway.peer.when(lambda: self.gateway.peer.connections[0].closed)
+            return upstream
+
+        self.patch(gateway, "dial", late)
+        await connection.send(
+            b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (self.authority, self.authority, GOOD)
+        )
+        origin = self.origin.peer
+        await origin.when(lambda: origin.accepted == 1 and not origin.open)
+
+
+class TLSTests(TestCase):
+    """A gateway inside TLS."""
+
+    timeout = 20
+
+    def setUp(self) -> None:
+        """Start it."""
+        authority = trustme.CA()
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("gateway.test").configure_cert(server)
+        self.client = ssl.create_default_context()
+        authority.configure_trust(self.client)
+        self.gateway = FakeGateway(reactor, context=server)
+        self.addCleanup(self.gateway.stop)
+
+    async def test_half_closes_pass(self) -> None:
+        """A site's FIN is a close_notify to the client, whose bytes still come in the clear."""
+        site = FaultPeer(reactor, [Send(b"hello"), Finish(), Read(until=b"bye")])
+        self.addCleanup(site.stop)
+        connection = await dial(reactor, "127.0.0.1", self.gateway.port)
+        self.addCleanup(connection.close)
+        await connection.start_tls(self.client, server_side=False, server_hostname="gateway.test")
+        await connection.send(
+            b"CONNECT a:%d HTTP/1.1\r\nHost: a:%d\r\n%b\r\n" % (site.port, site.port, GOOD)
+        )
+        self.assertEqual((await read_response(connection, b"CONNECT")).status, 200)
+        self.assertEqual(await connection.read_to_end(), b"hello")
+        await connection.send(b"still there, bye")
+        connection.finish()
+        await site.when(lambda: not site.open)
+        self.assertEqual(site.connections[0].received, b"still there, bye")
