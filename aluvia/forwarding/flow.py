@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 from aluvia.forwarding.route import Route
 from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
+from aluvia.net.parent import ParentProxy
 from aluvia.net.relay import Relay, relay
 from aluvia.wire.errors import ProtocolViolation
 
@@ -210,3 +211,13 @@ class Flow(abc.ABC):
         if not self.released:
             self.released = True
             self.proxy.ended(self, outcome)
+
+
+def denied(gateway: ParentProxy, status: int) -> DialError:
+    """What a gateway's refusal comes to."""
+    return DialError(
+        "http_request_denied",
+        502,
+        f"The gateway {gateway} answered {status}.",
+        received_status=status,
+    )

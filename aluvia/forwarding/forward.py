@@ -30,15 +30,19 @@ from __future__ import annotations
 import enum
 import typing
 
-from aluvia.forwarding.flow import Flow
-from aluvia.forwarding.request_head import absolute_form, request_fields
+from aluvia.forwarding.flow import Flow, denied
+from aluvia.forwarding.request_head import (
+    IDEMPOTENT,
+    absolute_form,
+    request_fields,
+    without,
+)
 from aluvia.forwarding.route import Route
 from aluvia.forwarding.upstream import place_of
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
 from aluvia.net.http_server import ServerConnection
-from aluvia.net.parent import ParentProxy
 from aluvia.wire.exchange import END, Event, Trailers
 from aluvia.wire.head import RequestHead, ResponseHead
 from aluvia.wire.headers import Field
@@ -61,9 +65,6 @@ class State(enum.Enum):
 _DIALLING, _SENT, _ANSWERING, _ANSWERED, _DONE = State
 
 NOT_MODIFIED = 304
-
-#: RFC 9110 section 9.2.2.
-IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
 
 
 class Forward(Flow):
@@ -159,7 +160,7 @@ class Forward(Flow):
                     self.state = _ANSWERED
                 return
             elif isinstance(event, Trailers):
-                self.response_trailer_fields = _without(event.fields, self.proxy.policy.own)
+                self.response_trailer_fields = without(event.fields, self.proxy.policy.own)
         if out:
             self.client.write(b"".join(out) if len(out) > 1 else out[0])
 
@@ -200,7 +201,7 @@ class Forward(Flow):
         gateway = self.route.gateway
         if gateway is not None:
             # On plain http only a 407 is the gateway's own; its challenge ends here.
-            self._refused(_denied(gateway, 407))
+            self._refused(denied(gateway, 407))
         elif self.proxy.policy.own_407:
             self._fail(DialError("http_protocol_error", 502, "The target answered 407."))
         else:
@@ -249,7 +250,7 @@ class Forward(Flow):
         """Trailers of a chunked body; they go out with its end."""
         policy = self.proxy.policy
         gone = policy.gone if self.route.gateway is None else policy.gone_through
-        self.request_trailer_fields = _without(fields, gone)
+        self.request_trailer_fields = without(fields, gone)
 
     def request_end(self) -> None:
         """The request is whole."""
@@ -395,16 +396,3 @@ class Forward(Flow):
         upstream, self.upstream = self.upstream, None
         if upstream is not None and upstream.transport is not None:
             upstream.abort()
-
-
-def _without(fields: typing.Sequence[Field], gone: typing.Container[bytes]) -> list[Field]:
-    return [field for field in fields if field[0].lower() not in gone]
-
-
-def _denied(gateway: ParentProxy, status: int) -> DialError:
-    return DialError(
-        "http_request_denied",
-        502,
-        f"The gateway {gateway} answered {status}.",
-        received_status=status,
-    )

@@ -9,6 +9,9 @@ from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 from aluvia.wire.target import AbsoluteTarget
 
+#: Methods whose requests may be sent again (RFC 9110 section 9.2.2).
+IDEMPOTENT = frozenset([b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"])
+
 
 def absolute_form(target: AbsoluteTarget) -> bytes:
     """
@@ -40,3 +43,8 @@ def request_fields(
     if gateway is not None and gateway.authorization is not None:
         fields = [*fields, (b"Proxy-Authorization", gateway.authorization)]
     return fields
+
+
+def without(fields: typing.Iterable[Field], gone: typing.Container[bytes]) -> list[Field]:
+    """Trailers, but for those of these lower-case names."""
+    return [field for field in fields if field[0].lower() not in gone]

@@ -203,15 +203,7 @@ _host_value = re.compile(
 ).fullmatch
 
 _OF_REQUESTS = frozenset(
-    [
-        b"host",
-        b"connection",
-        b"content-length",
-        b"transfer-encoding",
-        b"expect",
-        b"upgrade",
-        b"authorization",
-    ]
+    b"host connection content-length transfer-encoding expect upgrade authorization".split()
 )
 _connection_scheme = re.compile(rb"(?:.*,)?[ \t]*(?:NTLM|Negotiate)\b", re.IGNORECASE).match
 _OF_RESPONSES = frozenset([b"connection", b"content-length", b"transfer-encoding", b"upgrade"])
