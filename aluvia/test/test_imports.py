@@ -26,10 +26,10 @@ BELOW_SERVICES = {
     "telemetry",
     "wire",
 }
-SERVICES = {"client", "gateway"}
+SERVICES = {"client", "edge", "gateway"}
 
 # What brings Klein or SQLAlchemy, or a reactor with them: loaded by those who run it.
-HEAVY = ("store", "gateway", "demo")
+HEAVY = ("store", "edge", "gateway", "demo")
 
 # What each part may import of ours, besides itself. What is not here has no place yet.
 OURS: dict[str, set[str]] = {
@@ -45,6 +45,8 @@ OURS: dict[str, set[str]] = {
     "process": {"__version__", "net", "telemetry", "wire"},
     "api": {"net", "telemetry", "wire"},
     "store": set(),
+    "upstreams": {"net", "wire"},
+    "edge": BELOW_SERVICES | {"api", "store", "upstreams"},
     "client": BELOW_SERVICES | {"api"},
     "gateway": BELOW_SERVICES | {"api", "store"},
     **dict.fromkeys(("integrations", "testing"), BELOW_SERVICES | SERVICES),

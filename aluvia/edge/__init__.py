@@ -1,0 +1,42 @@
+"""
+The edge: a reverse proxy whose routes, backends and certificates change while it runs.
+
+The names below are its Python face; :mod:`aluvia.edge.model` describes what they hold, and
+:mod:`aluvia.edge.service` is where to start reading.
+"""
+
+from aluvia.edge.model import (
+    AdminState,
+    AuthProvider,
+    Backend,
+    BackendTLS,
+    BalancingStrategy,
+    BasicProvider,
+    BearerProvider,
+    Certificate,
+    EntryPointProvider,
+    HealthCheck,
+    HookProvider,
+    KeyPair,
+    RateLimit,
+    Route,
+    Timeouts,
+)
+
+__all__ = [
+    "AdminState",
+    "AuthProvider",
+    "Backend",
+    "BackendTLS",
+    "BalancingStrategy",
+    "BasicProvider",
+    "BearerProvider",
+    "Certificate",
+    "EntryPointProvider",
+    "HealthCheck",
+    "HookProvider",
+    "KeyPair",
+    "RateLimit",
+    "Route",
+    "Timeouts",
+]
