@@ -14,9 +14,9 @@ from twisted.logger import Logger
 
 from aluvia.client.routing import Router
 from aluvia.forwarding.counters import Counters
-from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.policy import AuthenticationRequired
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.routed import RoutedFlow
 from aluvia.forwarding.upstream import OURS, REQUEST_ID
 from aluvia.net.errors import DialError
 from aluvia.telemetry.ledger import Ledger
@@ -107,7 +107,7 @@ class ClientPolicy:
         """None besides ``Proxy-Status``."""
         return []
 
-    def ended(self, flow: Flow, outcome: str) -> None:
+    def ended(self, flow: RoutedFlow, outcome: str) -> None:
         """Enter it into the ledger; the counters have it already."""
         route = flow.route
         self.ledger.count(flow.host, route.way, route.rule, flow.bytes_up, flow.bytes_down)

@@ -1,11 +1,8 @@
 """
-What a tunnel and a forwarded request have in common: a route, a client, and an account of bytes.
+What every passage of bytes through a proxy has: a client, an account of bytes, and one end.
 
-A :class:`Flow` is in ``ForwardProxy.live`` from its making until :meth:`Flow.release`, which
-happens exactly once and is where everything about it is counted.
-
-A gateway that refuses the credentials (407) is asked once more, if there are others by then:
-:meth:`Flow.renew`.
+A :class:`Flow` is in its proxy's ``live`` from its making until :meth:`Flow.release`, which happens
+exactly once and is where everything about it is counted.
 """
 
 from __future__ import annotations
@@ -13,23 +10,45 @@ from __future__ import annotations
 import abc
 import typing
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from aluvia.forwarding.route import Route
+from aluvia.net.accept import Sweep
 from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
-from aluvia.net.parent import ParentProxy
 from aluvia.net.relay import Relay, relay
 from aluvia.wire.errors import ProtocolViolation
+from aluvia.wire.limits import Limits
 
-if typing.TYPE_CHECKING:
-    from aluvia.forwarding.proxy import ForwardProxy
+__all__ = ["Flow", "Proxy"]
 
-log = Logger()
 
-PROXY_AUTHENTICATION_REQUIRED = 407
+class Proxy(typing.Protocol):
+    """
+    Whose flows they are.
+
+    :ivar live: the flows that are under way.
+    """
+
+    live: set[typing.Any]
+    limits: Limits
+    sweep: Sweep
+
+    def refuse(self, connection: ServerConnection, error: DialError, request_id: str = "") -> None:
+        """Say why a request could not be answered by its upstream."""
+
+    def reject(
+        self, connection: ServerConnection, violation: ProtocolViolation, request_id: str = ""
+    ) -> None:
+        """Say what is wrong with a request."""
+
+    def relay_opened(self, flow: typing.Any) -> None:
+        """From here it is a tunnel."""
+
+    def relay_closed(self, flow: typing.Any) -> None:
+        """The tunnel is over."""
+
+    def ended(self, flow: typing.Any, outcome: str) -> None:
+        """It is over: ``ok``, ``client_gone``, or an error name of RFC 9209."""
 
 
 class Flow(abc.ABC):
@@ -37,58 +56,34 @@ class Flow(abc.ABC):
     One passage of bytes from a client to an upstream and back.
 
     :ivar client: the client's connection, until it becomes a relay.
-
     :ivar request_id: what the client calls its request, or we do; empty while nobody wants to know.
-    :ivar host: the canonical host that it is for; ``port`` its port.
     :ivar method: the request's.
     :ivar started: seconds, coarse.
-    :ivar dialled: when the last dial began; seconds.
-    :ivar flipped: when the rules began to say that an open tunnel's host goes the other way;
-        seconds; None while they do not.
     """
 
     __slots__ = (
         "_bytes_down",
         "_bytes_up",
         "client",
-        "dialled",
-        "flipped",
-        "host",
         "method",
-        "port",
         "proxy",
         "relay",
         "released",
-        "renewed",
-        "renewing",
         "request_id",
-        "route",
         "started",
     )
 
+    proxy: Proxy
+
     def __init__(
-        self,
-        proxy: ForwardProxy,
-        client: ServerConnection,
-        route: Route,
-        request_id: str,
-        method: bytes,
-        host: str,
-        port: int,
+        self, proxy: typing.Any, client: ServerConnection, request_id: str, method: bytes
     ) -> None:
         self.proxy = proxy
         self.client = client
-        self.route = route
         self.request_id = request_id
         self.method = method
-        self.host = host
-        self.port = port
         self.started = proxy.sweep.now
-        self.dialled = 0.0
-        self.flipped: float | None = None
         self.relay: Relay | None = None
-        self.renewed = False
-        self.renewing: Deferred[typing.Any] | None = None
         self.released = False
         self._bytes_up = 0
         self._bytes_down = 0
@@ -108,14 +103,6 @@ class Flow(abc.ABC):
     def let_go(self) -> None:
         """Leave nothing of it upstream."""
 
-    @abc.abstractmethod
-    def _try_again(self) -> None:
-        """Ask the gateway once more, with the credentials of :attr:`route`."""
-
-    @abc.abstractmethod
-    def _give_up(self, error: DialError) -> None:
-        """Answer with this error, and release."""
-
     def cut(self) -> None:
         """End it now, on both sides."""
         if self.relay is not None:
@@ -124,54 +111,6 @@ class Flow(abc.ABC):
             self.let_go()
             self.release("connection_terminated")
             self.client.abort()
-
-    def renew(self, refusal: DialError) -> bool:
-        """
-        Look for other credentials than those that the gateway refused, once.
-
-        :param refusal: what the client is told if there are none.
-        :return: whether that is under way; then one of :meth:`_try_again` and :meth:`_give_up`
-            follows, unless the flow is let go before.
-        """
-        if self.renewed or refusal.received_status != PROXY_AUTHENTICATION_REQUIRED:
-            return False
-        self.renewed = True
-        renewing = self.proxy.policy.renew(self.route, self.host)
-        if renewing is None:
-            return False
-        self.renewing = renewing
-        renewing.addCallback(self._ask_again, refusal)
-        renewing.addErrback(self._not_renewed, refusal)
-        return True
-
-    def renew_for_others(self) -> None:
-        """Look for them although this request cannot be asked again: those behind it can."""
-        renewing = self.proxy.policy.renew(self.route, self.host)
-        if renewing is not None:
-            renewing.addErrback(lambda failure: failure.trap(CancelledError) and None)
-
-    def stop_renewing(self) -> None:
-        """Nobody waits for it any more."""
-        renewing, self.renewing = self.renewing, None
-        if renewing is not None:
-            renewing.cancel()
-
-    def _ask_again(self, route: Route | None, refusal: DialError) -> None:
-        self.renewing = None
-        if route is None:
-            self._give_up(refusal)
-            return
-        self.route = route
-        self.proxy.counters.credentials_renewed += 1
-        self._try_again()
-
-    def _not_renewed(self, failure: Failure, refusal: DialError) -> None:
-        """Looking for them has failed, or was cancelled: by us, if nobody waits any more."""
-        if failure.check(CancelledError) is None:
-            log.failure("Asking a gateway again failed.", failure)
-        self.renewing = None
-        if not self.released:
-            self._give_up(refusal)
 
     def request_broken(self, violation: ProtocolViolation) -> None:
         """The client broke the rules, or took too long, in the middle of its request."""
@@ -183,11 +122,17 @@ class Flow(abc.ABC):
         else:
             client.abort()
 
-    def open_relay(self, upstream: typing.Any, early_up: bytes, early_down: bytes = b"") -> None:
+    def open_relay(
+        self,
+        upstream: typing.Any,
+        idle_timeout: float,
+        early_up: bytes,
+        early_down: bytes = b"",
+    ) -> None:
         """Bytes are opaque from here: both transports go to a relay."""
         client = self.client
         proxy = self.proxy
-        proxy.counters.tunnels_open += 1
+        proxy.relay_opened(self)
         joined = self.relay = relay(
             client.transport,
             upstream,
@@ -197,27 +142,18 @@ class Flow(abc.ABC):
         )
         # A tunnel lives long, and needs nothing more of HTTP.
         del self.client
-        joined.idle_timeout = proxy.idle_timeout
+        joined.idle_timeout = idle_timeout
         proxy.sweep.watch(joined)
         joined.start(early_up, early_down)
 
     def _relay_ended(self, ended: Relay, failure: Failure | None) -> None:
         self.proxy.sweep.forget(ended)
-        self.proxy.counters.tunnels_open -= 1
+        self.proxy.relay_closed(self)
         self.release("ok" if failure is None else "connection_terminated")
 
     def release(self, outcome: str) -> None:
         """Count it, and let go."""
         if not self.released:
             self.released = True
+            self.proxy.live.discard(self)
             self.proxy.ended(self, outcome)
-
-
-def denied(gateway: ParentProxy, status: int) -> DialError:
-    """What a gateway's refusal comes to."""
-    return DialError(
-        "http_request_denied",
-        502,
-        f"The gateway {gateway} answered {status}.",
-        received_status=status,
-    )

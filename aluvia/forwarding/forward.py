@@ -1,20 +1,7 @@
 """
 One plain ``http://`` request on its way to an origin or a parent proxy, and its answer back.
 
-.. code-block:: text
-
-    state      meaning                                     leaves on
-    ---------  ------------------------------------------  ------------------------------------
-    DIALLING   no upstream connection yet; the body waits  connected -> SENT;  failed -> DONE
-    SENT       the request is going out, no answer yet     its head -> ANSWERING;  failed, or
-                                                           refused with a 407 -> DIALLING (once,
-                                                           see below) or DONE
-    ANSWERING  the answer is on its way to the client      its end -> DONE, or ANSWERED if the
-                                                           request goes on;  failed -> DONE, and
-                                                           the client's connection is cut
-    ANSWERED   an answer came early (as nginx's to a POST  the request's end, or the upstream's
-               of a static page); the body still goes out  -> DONE
-    DONE       released
+The table of its states is :mod:`aluvia.forwarding.passage`'s. Here is when it is tried again.
 
 Sent again, once: a keep-alive connection may be closed by its peer just as we use it. The request
 goes out again on a new connection if no byte of an answer came, its body is still kept
@@ -22,15 +9,14 @@ goes out again on a new connection if no byte of an answer came, its body is sti
 repeat the others; they go out on a connection of their own instead).
 
 Asked again, once: a gateway that answers 407 has done nothing, so any request goes out again if its
-body is still kept and there are other credentials (:meth:`Flow.renew`).
+body is still kept and there are other credentials (:mod:`aluvia.forwarding.routed`).
 """
 
 from __future__ import annotations
 
-import enum
 import typing
 
-from aluvia.forwarding.flow import Flow, denied
+from aluvia.forwarding.passage import DIALLING, SENT, Passage
 from aluvia.forwarding.request_head import (
     IDEMPOTENT,
     absolute_form,
@@ -38,12 +24,12 @@ from aluvia.forwarding.request_head import (
     without,
 )
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.routed import SLOTS, RoutedFlow, denied
 from aluvia.forwarding.upstream import place_of
-from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
 from aluvia.net.http_server import ServerConnection
-from aluvia.wire.exchange import END, Event, Trailers
+from aluvia.wire.exchange import ClientExchange
 from aluvia.wire.head import RequestHead, ResponseHead
 from aluvia.wire.headers import Field
 from aluvia.wire.target import AbsoluteTarget
@@ -52,40 +38,13 @@ if typing.TYPE_CHECKING:
     from aluvia.forwarding.proxy import ForwardProxy
 
 
-class State(enum.Enum):
-    """Where a forwarded request is; the table is in the module's docstring."""
+class Forward(Passage, RoutedFlow):
+    """A request whose target is an absolute URI."""
 
-    DIALLING = enum.auto()
-    SENT = enum.auto()
-    ANSWERING = enum.auto()
-    ANSWERED = enum.auto()
-    DONE = enum.auto()
+    __slots__ = (*SLOTS, "target")
 
-
-_DIALLING, _SENT, _ANSWERING, _ANSWERED, _DONE = State
-
-NOT_MODIFIED = 304
-
-
-class Forward(Flow):
-    """
-    One request and its answer: the :class:`~aluvia.net.http_application.Responder` of the one side,
-    the :class:`~aluvia.net.http_client.Requester` of the other.
-    """
-
-    __slots__ = (
-        "dialing",
-        "head",
-        "kept",
-        "kept_bytes",
-        "request_complete",
-        "request_trailer_fields",
-        "resent",
-        "response_trailer_fields",
-        "state",
-        "target",
-        "upstream",
-    )
+    if typing.TYPE_CHECKING:
+        proxy: ForwardProxy
 
     def __init__(
         self,
@@ -96,28 +55,17 @@ class Forward(Flow):
         route: Route,
         request_id: str,
     ) -> None:
+        super().__init__(proxy, client, head, request_id)
         authority = target.authority
-        port = authority.port or 80
-        super().__init__(proxy, client, route, request_id, head.method, authority.host, port)
-        self.head = head
+        self._take_route(route, authority.host, authority.port or 80)
         self.target = target
-        self.state = _DIALLING
-        self.upstream: ClientConnection | None = None
-        self.dialing: Dialing | None = None
-        #: The body so far, while it may be needed (again); None once it is too long for that.
-        self.kept: list[bytes] | None = []
-        self.kept_bytes = 0
-        self.request_trailer_fields: typing.Sequence[Field] = ()
-        self.response_trailer_fields: typing.Sequence[Field] = ()
-        self.request_complete = False
-        self.resent = False
 
     def start(self) -> None:
         """Take an idle connection, or dial one."""
         idle = None
         if self.head.authenticates_connection:
             self.client.pinned = True
-        if self.head.method in IDEMPOTENT or self.client.pinned:
+        if self.method in IDEMPOTENT or self.client.pinned:
             idle = self.proxy.upstreams.take_idle(self._place())
         if idle is None:
             self._dial()
@@ -126,7 +74,7 @@ class Forward(Flow):
             idle.requester = self
             self._send()
 
-    # The requester's side.
+    # What a forward proxy does with a passage.
 
     def upstream_connected(self) -> None:
         """The connection that was dialled is up."""
@@ -134,70 +82,37 @@ class Forward(Flow):
         self.proxy.connected(self)
         self._send()
 
-    def response_events(self, events: list[Event]) -> None:
-        """Pass the answer on, in one write for what came in one read."""
-        exchange = self.client.exchange
-        out: list[bytes] = []
-        for event in events:
-            if isinstance(event, bytes):
-                self._bytes_down += len(event)
-                out.append(exchange.data(event))
-            elif isinstance(event, ResponseHead):
-                if event.status == 101:
-                    if out:
-                        self.client.write(b"".join(out))
-                    self._switch(event)
-                    return
-                if event.status == 407 and self._another_hops_407():
-                    return
-                self._respond(event, out)
-            elif event is END:
-                out.append(exchange.end(self.response_trailer_fields))
-                self.client.write(b"".join(out))
-                if self.request_complete:
-                    self._finish()
-                else:
-                    self.state = _ANSWERED
-                return
-            elif isinstance(event, Trailers):
-                self.response_trailer_fields = without(event.fields, self.proxy.policy.own)
-        if out:
-            self.client.write(b"".join(out) if len(out) > 1 else out[0])
+    def _write_head(self, exchange: ClientExchange) -> bytes:
+        head = self.head
+        gateway = self.route.gateway
+        policy = self.proxy.policy
+        if gateway is None:
+            target, gone = self.target.origin_form, policy.gone
+        else:
+            target, gone = absolute_form(self.target), policy.gone_through
+        fields = request_fields(head, self.target, gateway, gone)
+        return exchange.request(head.method, target, fields, head.length)
 
-    def upstream_failed(self, error: DialError) -> None:
+    def _failed(self, error: DialError) -> None:
         """Send it again if nothing is lost by it; else say what happened."""
-        upstream, self.upstream = self.upstream, None
-        self.dialing = None
-        if self.state is _ANSWERED:
-            # It has said what it had to say, and does not want the rest.
-            self.state = _DONE
-            self.release("ok")
-            self.client.answered()
-        elif (
-            self.state is _SENT
-            and upstream is not None
+        upstream = self.upstream
+        if (
+            upstream is not None
             and upstream.reused
-            and self.head.method in IDEMPOTENT
-            and not upstream.exchange.any_bytes_received
-            and self.kept is not None
+            and self.method in IDEMPOTENT
+            and self._may_send_again()
             and not self.resent
         ):
             self.resent = True
-            self.state = _DIALLING
+            self.state = DIALLING
             self._dial()
         else:
             self._fail(error)
 
-    def pause_request(self) -> None:
-        """The upstream is slower than the client's body."""
-        self.client.pause_request()
-
-    def resume_request(self) -> None:
-        """The upstream has caught up."""
-        self.client.resume_request()
-
-    def _another_hops_407(self) -> bool:
-        """Whether an answer of 407 is for us, or nobody's to give: it ends here, and is handled."""
+    def _takes_answer(self, head: ResponseHead) -> bool:
+        """Whether it is a 407, which is for us, or nobody's to give."""
+        if head.status != 407:
+            return False
         gateway = self.route.gateway
         if gateway is not None:
             # On plain http only a 407 is the gateway's own; its challenge ends here.
@@ -208,9 +123,40 @@ class Forward(Flow):
             return False
         return True
 
+    def _answer_fields(self, head: ResponseHead) -> typing.Sequence[Field]:
+        fields: typing.Sequence[Field] = head.end_to_end(self.proxy.policy.own)
+        if self.route.told and head.status >= 200:
+            fields = [*fields, *self.route.told]
+        return fields
+
+    def _answer_begins(self, head: ResponseHead) -> None:
+        if head.status == 401 and head.authenticates_connection and self.upstream is not None:
+            self.client.pinned = True
+            self.upstream.key = self._place()
+
+    def _request_trailers(self, fields: typing.Sequence[Field]) -> typing.Sequence[Field]:
+        policy = self.proxy.policy
+        return without(fields, policy.gone if self.route.gateway is None else policy.gone_through)
+
+    def _response_trailers(self, fields: typing.Sequence[Field]) -> typing.Sequence[Field]:
+        return without(fields, self.proxy.policy.own)
+
+    def _keep(self, upstream: ClientConnection) -> None:
+        self.proxy.upstreams.put_idle(upstream)
+
+    def _idle_timeout(self) -> float:
+        return self.proxy.idle_timeout
+
+    def let_go(self) -> None:
+        """Leave nothing of it upstream."""
+        self.stop_renewing()
+        super().let_go()
+
+    # Other credentials.
+
     def _refused(self, refusal: DialError) -> None:
         """The gateway does not know the credentials."""
-        if self.state is not _SENT or self.kept is None:
+        if self.state is not SENT or self.kept is None:
             self.renew_for_others()
             self._fail(refusal)
             return
@@ -218,7 +164,7 @@ class Forward(Flow):
         if upstream is not None:
             upstream.abort()
         # What comes of the body meanwhile is kept.
-        self.state = _DIALLING
+        self.state = DIALLING
         if not self.renew(refusal):
             self._fail(refusal)
 
@@ -227,61 +173,6 @@ class Forward(Flow):
 
     def _give_up(self, error: DialError) -> None:
         self._fail(error)
-
-    # The responder's side.
-
-    def request_data(self, data: bytes) -> None:
-        """Some of the body: sent on, and kept while it is short."""
-        self._bytes_up += len(data)
-        limit = self.proxy.limits.replay_bytes
-        if self.kept is not None:
-            self.kept_bytes += len(data)
-            if self.state is _DIALLING or self.kept_bytes <= limit:
-                self.kept.append(data)
-            else:
-                self.kept = None
-        if self.state is _DIALLING:
-            if self.kept_bytes >= limit:
-                self.client.pause_request()
-        elif self.upstream is not None:
-            self.upstream.transport.write(self.upstream.exchange.data(data))
-
-    def request_trailers(self, fields: typing.Sequence[Field]) -> None:
-        """Trailers of a chunked body; they go out with its end."""
-        policy = self.proxy.policy
-        gone = policy.gone if self.route.gateway is None else policy.gone_through
-        self.request_trailer_fields = without(fields, gone)
-
-    def request_end(self) -> None:
-        """The request is whole."""
-        self.request_complete = True
-        if self.state is not _DIALLING and self.upstream is not None:
-            self._send_end(self.upstream)
-        if self.state is _ANSWERED:
-            self._finish()
-
-    def client_ended(self) -> None:
-        """The client's FIN behind a whole request: the answer is still wanted."""
-
-    def client_lost(self) -> None:
-        """Nobody waits for the answer any more."""
-        self.let_go()
-        self.release("client_gone")
-
-    def pause_response(self) -> None:
-        """The client reads slowly: stop reading from the upstream."""
-        # While dialling there is nothing to pause: what is written later pauses again.
-        if self.upstream is not None and self.state is not _DIALLING:
-            self.upstream.transport.pauseProducing()
-
-    def resume_response(self) -> None:
-        """The client has caught up."""
-        if self.upstream is not None and self.state is not _DIALLING:
-            self.upstream.transport.resumeProducing()
-
-    def timed_out(self) -> None:
-        """No byte moved for the idle timeout."""
-        self._fail(DialError("http_response_timeout", 504, "The upstream did not answer in time."))
 
     # Inside.
 
@@ -294,7 +185,7 @@ class Forward(Flow):
             self.route, self.host, self.port, connection, self.upstream_failed
         )
         # Either end of it may have come already.
-        if self.state is _DIALLING:
+        if self.state is DIALLING:
             self.dialing = dialing
 
     def _place(self) -> typing.Hashable:
@@ -302,97 +193,3 @@ class Forward(Flow):
         place = place_of(self.route, self.host, self.port)
         # One that is authenticated as a whole serves the client that did so, and nobody else.
         return (self.client, place) if self.client.pinned else place
-
-    def _send(self) -> None:
-        upstream = self.upstream
-        assert upstream is not None
-        self.state = _SENT
-        head = self.head
-        gateway = self.route.gateway
-        exchange = upstream.exchange
-        policy = self.proxy.policy
-        if gateway is None:
-            target, gone = self.target.origin_form, policy.gone
-        else:
-            target, gone = absolute_form(self.target), policy.gone_through
-        fields = request_fields(head, self.target, gateway, gone)
-        parts = [exchange.request(head.method, target, fields, head.length)]
-        if self.kept:
-            parts += map(exchange.data, self.kept)
-        if self.request_complete:
-            parts.append(exchange.end(self.request_trailer_fields))
-        if self.kept_bytes > self.proxy.limits.replay_bytes:
-            self.kept = None
-        # First, because the write may well ask to pause again.
-        self.client.resume_request()
-        upstream.transport.write(b"".join(parts))
-
-    def _send_end(self, upstream: ClientConnection) -> None:
-        data = upstream.exchange.end(self.request_trailer_fields)
-        if data:
-            upstream.transport.write(data)
-
-    def _respond(self, head: ResponseHead, out: list[bytes]) -> None:
-        fields: typing.Sequence[Field] = head.end_to_end(self.proxy.policy.own)
-        if not head.informational:
-            if self.route.told:
-                fields = [*fields, *self.route.told]
-            self.state = _ANSWERING
-            if head.status == 401 and head.authenticates_connection and self.upstream is not None:
-                self.client.pinned = True
-                self.upstream.key = self._place()
-            # To a HEAD, and with a 304, what is passed on is what would have followed.
-            bodiless = self.head.method == b"HEAD" or head.status == NOT_MODIFIED
-            length = head.declared_length if bodiless else head.length
-            out.append(self.client.respond(head.status, head.reason, fields, length))
-        else:
-            out.append(self.client.exchange.informational(head.status, fields))
-
-    def _switch(self, head: ResponseHead) -> None:
-        """101: the upgrade that the client asked for was accepted."""
-        if not self.request_complete or head.upgrade != self.head.upgrade:
-            # RFC 9110 section 7.8: to what was offered, and not before the request is whole.
-            self._fail(DialError("http_protocol_error", 502, "The upstream switched out of turn."))
-            return
-        upstream = self.upstream
-        assert upstream is not None
-        self.upstream = None
-        self.state = _DONE
-        client = self.client
-        fields = head.end_to_end(self.proxy.policy.own)
-        client.write(client.respond(101, head.reason, fields, 0))
-        early_down = upstream.leave()
-        self.open_relay(upstream.transport, client.leave(), early_down)
-
-    def _finish(self) -> None:
-        """Both halves are through."""
-        upstream, self.upstream = self.upstream, None
-        assert upstream is not None
-        self.state = _DONE
-        if upstream.exchange.reusable and not upstream.closed:
-            self.proxy.upstreams.put_idle(upstream)
-        else:
-            upstream.abort()
-        self.release("ok")
-        self.client.answered()
-
-    def _fail(self, error: DialError) -> None:
-        answering = self.state is _ANSWERING or self.state is _ANSWERED
-        self.let_go()
-        self.release(error.error)
-        if answering:
-            # What was sent must not look like a whole answer.
-            self.client.abort()
-        else:
-            self.proxy.refuse(self.client, error, self.request_id)
-
-    def let_go(self) -> None:
-        """Leave nothing of it upstream."""
-        self.state = _DONE
-        self.stop_renewing()
-        if self.dialing is not None:
-            self.dialing.cancel()
-            self.dialing = None
-        upstream, self.upstream = self.upstream, None
-        if upstream is not None and upstream.transport is not None:
-            upstream.abort()

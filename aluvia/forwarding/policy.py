@@ -11,7 +11,7 @@ from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 
 if typing.TYPE_CHECKING:
-    from aluvia.forwarding.flow import Flow
+    from aluvia.forwarding.routed import RoutedFlow
 
 
 class AuthenticationRequired(Exception):
@@ -73,5 +73,5 @@ class Policy(typing.Protocol):
     def error_fields(self, error: str) -> list[Field]:
         """Fields for an answer of our own, besides ``Proxy-Status``, by its error name."""
 
-    def ended(self, flow: Flow, outcome: str) -> None:
+    def ended(self, flow: RoutedFlow, outcome: str) -> None:
         """A request is over: ``ok``, ``client_gone``, or an error name of RFC 9209."""

@@ -24,9 +24,9 @@ from twisted.logger import Logger
 
 from aluvia.forwarding.answers import authentication_required, not_a_web_server, refuse, reject
 from aluvia.forwarding.counters import Counters
-from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.forward import Forward
 from aluvia.forwarding.policy import AuthenticationRequired, Policy
+from aluvia.forwarding.routed import RoutedFlow
 from aluvia.forwarding.tunnel import Tunnel
 from aluvia.forwarding.upstream import Upstreams
 from aluvia.net.dial import Dialers
@@ -75,7 +75,7 @@ class ForwardProxy:
         self.limits = door.limits
         self.idle_timeout = idle_timeout
         self.log_requests = log_requests
-        self.live: set[Flow] = set()
+        self.live: set[RoutedFlow] = set()
         self._id_prefix = secrets.token_hex(4) if id_prefix is None else id_prefix
         self._requests_named = 0
 
@@ -143,14 +143,21 @@ class ForwardProxy:
 
     # What a flow tells.
 
-    def connected(self, flow: Flow) -> None:
+    def connected(self, flow: RoutedFlow) -> None:
         """Its upstream connection was dialled and is up."""
         seconds = self.clock() - flow.dialled
         self.counters.connected(flow.route.way, seconds)
 
-    def ended(self, flow: Flow, outcome: str) -> None:
+    def relay_opened(self, flow: RoutedFlow) -> None:
+        """From here it is a tunnel."""
+        self.counters.tunnels_open += 1
+
+    def relay_closed(self, flow: RoutedFlow) -> None:
+        """The tunnel is over."""
+        self.counters.tunnels_open -= 1
+
+    def ended(self, flow: RoutedFlow, outcome: str) -> None:
         """It is over: ``ok``, ``client_gone``, or an error name of RFC 9209."""
-        self.live.discard(flow)
         way = flow.route.way
         counters = self.counters
         counters.request_ended(way, outcome)

@@ -24,8 +24,8 @@ from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.routed import SLOTS, RoutedFlow
 from aluvia.forwarding.upstream import OURS
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
@@ -39,13 +39,13 @@ if typing.TYPE_CHECKING:
 
 
 @implementer(IProtocol)
-class Tunnel(Flow):
+class Tunnel(RoutedFlow):
     """
     One tunnel. It is the responder of its CONNECT, and the protocol that the dialer connects;
     the relay replaces it there at once.
     """
 
-    __slots__ = ("dialing", "downstream", "factory", "transport", "wishes")
+    __slots__ = (*SLOTS, "dialing", "downstream", "factory", "transport", "wishes")
 
     def __init__(
         self,
@@ -57,9 +57,8 @@ class Tunnel(Flow):
         authority: Authority,
     ) -> None:
         assert authority.port is not None
-        super().__init__(
-            proxy, client, route, request_id, b"CONNECT", authority.host, authority.port
-        )
+        super().__init__(proxy, client, request_id, b"CONNECT")
+        self._take_route(route, authority.host, authority.port)
         self.wishes: list[Field] = []
         if route.gateway is not None:
             # Only a gateway is told of it; else an answer of ours makes one when it is needed.
@@ -99,7 +98,7 @@ class Tunnel(Flow):
         client = self.client
         self.downstream = client.transport
         client.write(client.respond(200, b"Connection established", self.route.told, 0))
-        self.open_relay(self.transport, client.leave())
+        self.open_relay(self.transport, self.proxy.idle_timeout, client.leave())
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes that came right behind a parent's 2xx, in the same read."""

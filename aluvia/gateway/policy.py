@@ -22,9 +22,9 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from aluvia.forwarding.flow import Flow
 from aluvia.forwarding.policy import AuthenticationRequired
 from aluvia.forwarding.route import Route
+from aluvia.forwarding.routed import RoutedFlow
 from aluvia.forwarding.upstream import OURS, REQUEST_ID
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.wish import BadWish, Wish, read_fields, read_username
@@ -155,7 +155,7 @@ class GatewayPolicy:
         who = _WHO.get(error, b"target")
         return [(b"X-Aluvia-Error", b"%b; %b" % (who, _NAMES.get(error) or error.encode("ascii")))]
 
-    def ended(self, flow: Flow, outcome: str) -> None:
+    def ended(self, flow: RoutedFlow, outcome: str) -> None:
         """Say so with the request's own name, by which its other hops know it."""
         if self._log_requests and flow.request_id:
             self._log.debug(

@@ -176,7 +176,7 @@ class ServerConnection:
         try:
             if phase is _HEAD:
                 self._violated(ProtocolViolation(408, "The request head did not come in time."))
-            elif phase is _BODY and not self._paused and pace.body_begun:
+            elif phase is _BODY and not self._held_up and pace.body_begun:
                 if pace.too_slow:
                     self._violated(ProtocolViolation(408, "The request body came too slowly."))
                 else:
@@ -253,6 +253,26 @@ class ServerConnection:
         if self.exchange.held <= self.limits.pipelined_bytes:
             self._resume()
 
+    # A body that goes past us, from one transport to the other.
+
+    def passed_up(self, count: int) -> None:
+        """So much of the request's body has moved."""
+        self._pace.read += count
+
+    def passed_down(self, count: int) -> None:
+        """So much of the answer has moved."""
+        self._pace.written += count
+
+    def was_read(self, count: int) -> None:
+        """So much of the request's body was read; if that was all, its responder is told."""
+        self._deliver(self.exchange.was_read(count))
+
+    def quiet_for(self, seconds: float) -> None:
+        """From now on this is how long it may be quiet before the responder is told."""
+        self._pace.idle_seconds = seconds
+        if self.phase is _ANSWER:
+            self.deadline = self._pace.begin(self.sweep.now)
+
     def leave(self) -> bytes:
         """
         Give up the transport: bytes are opaque from here. The caller takes :attr:`transport`.
@@ -286,6 +306,12 @@ class ServerConnection:
         self.transport.abortConnection()
 
     # Inside.
+
+    @property
+    def _held_up(self) -> bool:
+        """Whether it is not the client that a body waits for."""
+        past_us = getattr(self.transport, "source_of", None)
+        return self._paused or (past_us is not None and past_us.stalled)
 
     def _resume(self) -> None:
         if self._paused and self.phase is not _CLOSED:

@@ -44,15 +44,16 @@ from twisted.python.failure import Failure
 from aluvia.net.pipes import CAN_SPLICE, Pipe, Pipes
 from aluvia.net.transport import Wire
 
-__all__ = ["Joint", "OneWay"]
+__all__ = ["FULL", "NO_SPLICE", "SPLICE_FLAGS", "Joint", "OneWay"]
 
-_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if CAN_SPLICE else 0
+#: For ``os.splice``.
+SPLICE_FLAGS = os.SPLICE_F_MOVE | os.SPLICE_F_NONBLOCK if CAN_SPLICE else 0
 
-# The sink takes nothing now, for want of room in its buffer or in the system's.
-_FULL = frozenset((errno.EAGAIN, errno.ENOBUFS))
+#: The sink takes nothing now, for want of room in its buffer or in the system's.
+FULL = frozenset((errno.EAGAIN, errno.ENOBUFS))
 
-# This kind of socket, or this system, does not splice after all.
-_NO_SPLICE = frozenset((errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP))
+#: This kind of socket, or this system, does not splice after all.
+NO_SPLICE = frozenset((errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP))
 
 
 class Joint(typing.Protocol):
@@ -238,7 +239,7 @@ class OneWay:
         source = self.source.descriptor
         for number in range(relay.rounds):
             try:
-                count = os.splice(source, pipe.writer, pipe.size, None, None, _FLAGS)
+                count = os.splice(source, pipe.writer, pipe.size, None, None, SPLICE_FLAGS)
             except BlockingIOError:
                 # Nothing at all, though epoll told us: urgent data, which splice does not step
                 # over, but recv does.
@@ -246,7 +247,7 @@ class OneWay:
                     self.bulk = False
                 break
             except OSError as error:
-                if error.errno not in _NO_SPLICE:
+                if error.errno not in NO_SPLICE:
                     relay.source_broken(self)
                     return
                 relay.pipes.give_up()
@@ -269,7 +270,9 @@ class OneWay:
     def _empty(self, pipe: Pipe) -> bool:
         """Let out what a pipe holds. If the sink does not take all of it, stall."""
         try:
-            pipe.held -= os.splice(pipe.reader, self.sink.descriptor, pipe.held, None, None, _FLAGS)
+            pipe.held -= os.splice(
+                pipe.reader, self.sink.descriptor, pipe.held, None, None, SPLICE_FLAGS
+            )
         except OSError as error:
             if not self._only_full(error):
                 return False
@@ -298,7 +301,7 @@ class OneWay:
 
     def _only_full(self, error: OSError) -> bool:
         """Whether the sink took nothing for want of room. Otherwise it will never take any more."""
-        if error.errno in _FULL:
+        if error.errno in FULL:
             return True
         relay = self.relay
         if error.errno == errno.EPIPE:

@@ -16,7 +16,8 @@ was asked for from there, else in the next turn; never within ``loseConnection``
 :class:`Direction`, one that it feeds and one that it drains, and its events go to them instead of
 to a protocol. It stays in the reactor's books, in its port's, and has the same ``connectionLost``:
 a mode, and no theft of the socket. (Taking the sockets out of the transports was measured to be no
-faster.)
+faster.) A wire may also have one of the two for a while, and its protocol the other
+(:mod:`aluvia.net.body_splice`).
 """
 
 from __future__ import annotations
@@ -48,8 +49,12 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 class Direction(typing.Protocol):
     """One direction of a relay, as the two wires see it that it goes from and to."""
 
-    def source_ready(self) -> None:
-        """The wire that feeds it can be read, or has ended."""
+    def source_ready(self) -> ConnectionLost | ConnectionDone | None:
+        """
+        The wire that feeds it can be read, or has ended.
+
+        :return: its end, if that is its protocol's to hear.
+        """
 
     def sink_ready(self) -> None:
         """The wire that drains it can be written to."""
@@ -220,8 +225,7 @@ class Wire(tcp.Connection):
         """Read once, for the protocol or for the direction that this wire feeds."""
         direction = self.source_of
         if direction is not None:
-            direction.source_ready()
-            return None
+            return direction.source_ready()
         if self.disconnecting:
             # An event of the turn in which we closed.
             return None

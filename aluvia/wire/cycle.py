@@ -17,6 +17,7 @@ from aluvia.wire.framing import (
     UNTIL_CLOSE,
     BodyReader,
     EndOfMessage,
+    ExactReader,
     Trailers,
     write_chunk,
     write_last_chunk,
@@ -195,6 +196,44 @@ class Exchange(abc.ABC):
         ending = write_last_chunk(trailers) if self._left == CHUNKED else b""
         self.writing = done
         return ending
+
+    # A body of known length is opaque: its bytes may go from one connection to another without us.
+
+    @property
+    def unread(self) -> int:
+        """How much of a body of known length has yet to be read; 0 for any other."""
+        reader = self._reader
+        return reader.left if isinstance(reader, ExactReader) else 0
+
+    @property
+    def unwritten(self) -> int:
+        """How much of a body of known length has yet to be written; 0 for any other."""
+        return self._left if self.writing is BODY and self._left > 0 else 0
+
+    def was_read(self, count: int) -> list[Event]:
+        """Somebody else has read so much of the body.
+
+        :return: :data:`END`, if that was all.
+        :raises LocalProtocolError: there is not so much :attr:`unread`.
+        """
+        reader = self._reader
+        if not isinstance(reader, ExactReader) or count > reader.left:
+            raise LocalProtocolError("There is not so much to be read.")
+        reader.left -= count
+        if reader.left:
+            return []
+        self._reader = None
+        self.reading = DONE
+        return [END]
+
+    def was_written(self, count: int) -> None:
+        """Somebody else has written so much of the body.
+
+        :raises LocalProtocolError: there is not so much :attr:`unwritten`.
+        """
+        if count > self.unwritten:
+            raise LocalProtocolError("There is not so much to be written.")
+        self._left -= count
 
     def _cut_head(self) -> bytes | None:
         """Take a whole head from the front of the buffer, or None while it is not whole.

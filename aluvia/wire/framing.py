@@ -84,18 +84,21 @@ class BodyReader(typing.Protocol):
 
 
 class ExactReader:
-    """A body of so many bytes (Content-Length)."""
+    """A body of so many bytes (Content-Length).
 
-    __slots__ = ("_left",)
+    :ivar left: how many have yet to come.
+    """
+
+    __slots__ = ("left",)
 
     def __init__(self, length: int) -> None:
-        self._left = length
+        self.left = length
 
     def feed(self, data: bytes, events: list[typing.Any]) -> bytes | None:
         """See :meth:`BodyReader.feed`."""
-        left = self._left - len(data)
+        left = self.left - len(data)
         if left > 0:
-            self._left = left
+            self.left = left
             if data:
                 events.append(data)
             return None

@@ -81,6 +81,9 @@ class Limits:
     """How often one event may fill and empty its pipe before other connections get their turn.
     (Measured: 4 costs one stream nothing, and a hundred at once a fifth less than 8.)"""
 
+    splice_least_bytes: int = attrs.field(default=262_144, validator=_positive)
+    """How much of a body of known length has to be left for it to be spliced. Less is copied."""
+
     linger_bytes: int = attrs.field(default=262_144, validator=_positive)
     """What is read and discarded after an answer that came before its request was read whole, or of
     one side of a tunnel when the other is gone. Over it: the connection is reset."""
