@@ -1,4 +1,4 @@
-"""Measure aluvia beside other forward proxies: ``python -m benchmarks.run --help``.
+"""Measure aluvia beside other proxies, forward and reverse: ``python -m benchmarks.run --help``.
 
 Everything listens on and connects to 127.0.0.1; every run is bounded in count and in time; what is
 ended was started here. See README.rst.
@@ -14,24 +14,31 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .sidebyside.cases import CASES, Case
+from .sidebyside.cases import CASES as FORWARD_CASES
+from .sidebyside.cases import Case, peer_of
+from .sidebyside.edge_cases import EDGE_CASES
+from .sidebyside.edges import all_edges
 from .sidebyside.machine import describe, raise_descriptor_limit
 from .sidebyside.measure import run_case
 from .sidebyside.peers import BUILD, HERE, Peer, all_peers
-from .sidebyside.report import BAR_HEADS, bar_rows, plain_table, results_page, rows_of
+from .sidebyside.report import BAR_HEADS, GROUPS, bar_rows, plain_table, results_page, rows_of
 from .sidebyside.results import Result, read_all
 
 RESULTS = HERE / "results"
-DESCRIPTORS_NEEDED = 10_000
+DESCRIPTORS_NEEDED = 12_000
+CASES = (*FORWARD_CASES, *EDGE_CASES)
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     names = [case.name for case in CASES]
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.run", description="Measure aluvia beside other forward proxies."
+        prog="python -m benchmarks.run", description="Measure aluvia beside other proxies."
     )
     parser.add_argument("--case", action="append", choices=names, help="default: all; repeatable")
+    parser.add_argument(
+        "--group", choices=GROUPS, help="the cases of forward proxies or of edges; default: both"
+    )
     parser.add_argument("--peers", default="", help="names, with commas between; default: all")
     parser.add_argument("--repeat", type=int, default=5, help="rounds of each case (default 5)")
     parser.add_argument("--quick", action="store_true", help="little work, to try the harness")
@@ -68,7 +75,7 @@ def measure(
     date = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     with tempfile.TemporaryDirectory(prefix="aluvia-benchmarks-") as folder:
         measured = run_case(case, peers, chosen.repeat, Path(folder), quick=chosen.quick, say=print)
-    took_part = {turn.peer for turn in measured.turns}
+    took_part = {peer_of(turn.peer) for turn in measured.turns}
     versions = {peer.name: peer.version() for peer in peers if peer.name in took_part}
     result = Result(
         case.name, date, chosen.quick, machine, versions, measured.left_out, measured.turns
@@ -88,20 +95,27 @@ def main(arguments: Sequence[str]) -> int:
     if raise_descriptor_limit() < DESCRIPTORS_NEEDED:
         print(f"fewer than {DESCRIPTORS_NEEDED} descriptors: raise ulimit -n", file=sys.stderr)
         return 69
-    available = all_peers(chosen.twistd, chosen.before)
+    available: list[Peer] = [
+        *all_peers(chosen.twistd, chosen.before),
+        *all_edges(chosen.twistd, chosen.before),
+    ]
     unknown = set(filter(None, chosen.peers.split(","))) - {peer.name for peer in available}
     if unknown:
         print(f"no such peers: {', '.join(sorted(unknown))}", file=sys.stderr)
         return 64
     machine = describe()
+    groups = [chosen.group] if chosen.group else list(GROUPS)
     for case in [] if chosen.report else CASES:
-        if chosen.case and case.name not in chosen.case:
+        if case.group not in groups or (chosen.case and case.name not in chosen.case):
+            continue
+        peers = peers_of(case, available, chosen.peers)
+        if not peers:  # a result without any would take the place of the last one
             continue
         print(f"\n{case.name}: {case.title}")
-        result = measure(case, peers_of(case, available, chosen.peers), machine, chosen)
+        result = measure(case, peers, machine, chosen)
         print("", *plain_table(*rows_of(case, result)), sep="\n")
     results = read_all(chosen.output, [case.name for case in CASES])
-    print("", *plain_table(BAR_HEADS, bar_rows(results)), sep="\n")
+    print("", *plain_table(BAR_HEADS, bar_rows(results, groups)), sep="\n")
     if results and chosen.output == RESULTS:
         (HERE / "RESULTS.md").write_text(results_page(CASES, results))
     return 0

@@ -2,7 +2,7 @@
 # Install what the benchmarks need on Debian: the peers, and a compiler. Run as root
 # (or with sudo); see README.rst.
 #
-# Debian starts squid and tinyproxy when it installs them. A policy-rc.d forbids that while apt runs
+# Debian starts the proxies when it installs them. A policy-rc.d forbids that while apt runs
 # and is removed again, unless the machine already has a policy of its own.
 set -eu
 cd "$(dirname "$0")"
@@ -14,7 +14,7 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
 fi
 
-packages="squid tinyproxy gcc libc6-dev make"
+packages="squid tinyproxy nginx haproxy caddy gcc libc6-dev libssl-dev make"
 command -v npm > /dev/null || packages="$packages nodejs npm"
 apt-get update -q
 # shellcheck disable=SC2086  # a list of words

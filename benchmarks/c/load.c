@@ -1,6 +1,8 @@
 /* The client of every measurement: one thread, epoll, nothing but counting.
  *
- *     load MODE --proxy 127.0.0.1:P --origin 127.0.0.1:O [options]
+ *     load MODE --proxy 127.0.0.1:P (--origin 127.0.0.1:O | --host NAME) [options]
+ *
+ * With --origin the proxy is a forward proxy:
  *
  *   connect  --count N --concurrency C: N tunnels, C at a time: CONNECT, its 2xx, one small GET,
  *            its answer, close
@@ -9,31 +11,37 @@
  *   bulk     --count S --bytes B [--upload]: S tunnels at once, B bytes through each
  *   hold     --count N --concurrency C: open N tunnels and leave them idle until standard input ends
  *
+ * With --host it is a reverse proxy that is asked for this host:
+ *
+ *   get      the same in origin-form. --bytes B: bodies of that length, --upload: the requests' bodies.
+ *            --hosts N: for 0000.NAME to N - 1 in turn. --once: each on a connection of its own
+ *   hold     open N connections, one small GET over each, and leave them idle
+ *   --tls    over TLS 1.3; every handshake is a full one
+ *
  * --deadline S bounds the whole run. One JSON object goes to standard output: what was done and what
  * failed, seconds, bytes of bodies, connections made, and latencies of a unit of work in
  * microseconds (p50, p99). `hold` prints it when all are open. Status 1 when too much failed. */
 #define _GNU_SOURCE
+#include "channel.h"
+#include "heads.h"
+#include "plan.h"
 #include "sockets.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { ANSWER_BYTES = 8192, EVENTS = 256, BLOCK_BYTES = 262144, FAILURES_SHOWN = 3 };
 
-enum mode { CONNECT, GET, BULK, HOLD };
-enum state { UNUSED, CONNECTING, OPENING, ASKING, UPLOADING, HELD };
+enum state { UNUSED, CONNECTING, SHAKING, OPENING, ASKING, UPLOADING, HELD };
 
 struct client {
-    int descriptor;
+    struct channel channel;
     enum state state;
     bool wants_writable;
     bool served; /* this connection has carried an answer before */
@@ -47,68 +55,45 @@ struct client {
     size_t answer_length;
 };
 
-static enum mode mode;
-static struct sockaddr_in proxy;
-static char connect_head[256], request[4096];
-static size_t connect_length, request_length;
-static uint64_t count, concurrency = 64, bytes, begun, done, failed, moved, connections;
-static bool upload;
-static bool changing; /* no two requests, and no two answers, have the same head */
+static struct plan plan;
+static uint64_t begun, done, failed, moved, connections;
 static int epoll;
 static float *latencies;
 static char block[BLOCK_BYTES];
-
-static const char small_head[] = "User-Agent: load/1\r\nAccept: */*\r\nProxy-Connection: keep-alive\r\n";
-
-/* With Host, the twelve fields that a browser sends to a proxy for a page. */
-static const char browser_head[] =
-    "Proxy-Connection: keep-alive\r\n"
-    "Cache-Control: max-age=0\r\n"
-    "Upgrade-Insecure-Requests: 1\r\n"
-    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    "Chrome/140.0.0.0 Safari/537.36\r\n"
-    "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,"
-    "*/*;q=0.8,application/signed-exchange;v=b3;q=0.7\r\n"
-    "Sec-GPC: 1\r\n"
-    "Referer: http://127.0.0.1/articles/2026/01/a-page-that-was-read-before?from=index\r\n"
-    "Accept-Encoding: gzip, deflate, br, zstd\r\n"
-    "Accept-Language: en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7\r\n"
-    "Cookie: session=6f1d0c8e5b7a49d2a3c4e5f60718293a; theme=dark; consent=1~analytics.0~ads.0\r\n"
-    "If-None-Match: W/\"5d8c72a5edda8\"\r\n";
 
 static void interest(struct client *client, bool writable) {
     if (client->wants_writable == writable)
         return;
     client->wants_writable = writable;
-    watch(epoll, EPOLL_CTL_MOD, client->descriptor, writable ? EPOLLOUT : EPOLLIN, client);
+    watch(epoll, EPOLL_CTL_MOD, client->channel.descriptor, writable ? EPOLLOUT : EPOLLIN, client);
 }
 
 /* A head fits into an empty send buffer, or something is wrong. */
 static bool send_whole(struct client *client, const char *data, size_t length) {
-    return send(client->descriptor, data, length, 0) == (ssize_t)length;
+    return channel_send(&client->channel, data, length) == (ssize_t)length;
 }
 
 static void hang_up(struct client *client) {
     if (client->state != UNUSED)
-        close(client->descriptor);
+        channel_close(&client->channel);
     client->state = UNUSED;
 }
 
 static void start(struct client *client) {
-    client->descriptor = begin_connect(&proxy);
-    if (client->descriptor < 0)
+    client->channel.descriptor = begin_connect(&plan.proxy);
+    if (client->channel.descriptor < 0)
         die("connect: %s", strerror(errno));
     connections++;
     client->state = CONNECTING;
     client->served = false;
     client->wants_writable = true;
     client->answer_length = 0;
-    watch(epoll, EPOLL_CTL_ADD, client->descriptor, EPOLLOUT, client);
+    watch(epoll, EPOLL_CTL_ADD, client->channel.descriptor, EPOLLOUT, client);
 }
 
 /* Take up the next unit of work, on the open connection if it is kept. */
 static void next_unit(struct client *client) {
-    if (begun == count) {
+    if (begun == plan.count) {
         hang_up(client);
         return;
     }
@@ -122,7 +107,7 @@ static void fail(struct client *client, const char *reason) {
     if (failed++ < FAILURES_SHOWN)
         fprintf(stderr, "failed: %s (%.60s)\n", reason, client->answer_length ? client->answer : "no answer");
     hang_up(client);
-    if (failed > 20 + count / 100)
+    if (failed > 20 + plan.count / 100)
         die("too many failures");
     next_unit(client);
 }
@@ -130,39 +115,40 @@ static void fail(struct client *client, const char *reason) {
 static void complete(struct client *client) {
     latencies[done++] = (float)((monotonic() - client->began) * 1e6);
     client->served = true;
-    if (mode != GET || !client->keep)
+    if (plan.mode == HOLD) {
+        client->state = HELD;
+        if (!client->keep)
+            die("the proxy does not keep connections");
+        return;
+    }
+    if (plan.mode != GET || !client->keep || plan.once)
         hang_up(client);
     next_unit(client);
 }
 
-/* A session of its own for each request: eight hexadecimal digits. */
-static void change_request(void) {
-    static unsigned asked;
-    char digits[9];
-    snprintf(digits, sizeof digits, "%08x", asked++);
-    memcpy(strstr(request, "session=") + 8, digits, 8);
-}
-
 static void ask(struct client *client) {
-    if (changing)
-        change_request();
+    static unsigned turn;
+    if (plan.changing)
+        change_session(plan.request);
+    if (plan.hosts)
+        number_host(plan.request, turn++ % plan.hosts);
     client->state = ASKING;
     client->answer_length = 0;
     client->body_known = false;
-    if (!send_whole(client, request, request_length)) {
+    if (!send_whole(client, plan.request, plan.request_length)) {
         fail(client, "the request could not be written");
         return;
     }
-    client->upload_left = upload ? bytes : 0;
-    interest(client, upload);
-    if (upload)
+    client->upload_left = plan.upload ? plan.bytes : 0;
+    interest(client, plan.upload);
+    if (plan.upload)
         client->state = UPLOADING;
 }
 
 static void write_upload(struct client *client) {
     while (client->upload_left) {
         size_t due = client->upload_left < BLOCK_BYTES ? (size_t)client->upload_left : BLOCK_BYTES;
-        ssize_t sent = send(client->descriptor, block, due, 0);
+        ssize_t sent = channel_send(&client->channel, block, due);
         if (sent < 0 && errno == EAGAIN)
             return;
         if (sent < 0) {
@@ -195,6 +181,10 @@ static void read_answer_head(struct client *client, const char *body) {
         fail(client, "a chunked answer, which the origin never sends");
         return;
     }
+    if (plan.mode == GET && plan.bytes && !plan.upload && client->body_left != plan.bytes) {
+        fail(client, "another body than was asked for");
+        return;
+    }
     uint64_t held = client->answer_length - (size_t)(body - client->answer);
     if (!client->until_close && held > client->body_left) {
         fail(client, "more than the answer");
@@ -207,8 +197,8 @@ static void read_answer_head(struct client *client, const char *body) {
 }
 
 static void read_head(struct client *client) {
-    ssize_t got = recv(client->descriptor, client->answer + client->answer_length,
-                       ANSWER_BYTES - 1 - client->answer_length, 0);
+    ssize_t got = channel_recv(&client->channel, client->answer + client->answer_length,
+                               ANSWER_BYTES - 1 - client->answer_length);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got <= 0 && client->served && !client->answer_length && client->state == ASKING) {
@@ -232,7 +222,7 @@ static void read_head(struct client *client) {
         read_answer_head(client, end + 4);
     } else if (end[4]) {
         fail(client, "bytes behind the answer to CONNECT");
-    } else if (mode == HOLD) {
+    } else if (plan.mode == HOLD) {
         client->state = HELD;
         done++;
     } else {
@@ -241,7 +231,7 @@ static void read_head(struct client *client) {
 }
 
 static void read_body(struct client *client) {
-    ssize_t got = recv(client->descriptor, block, sizeof block, 0);
+    ssize_t got = channel_recv(&client->channel, block, sizeof block);
     if (got < 0 && errno == EAGAIN)
         return;
     if (got == 0 && client->until_close) {
@@ -259,43 +249,69 @@ static void read_body(struct client *client) {
         complete(client);
 }
 
+/* The connection stands, TLS too if there is to be any. */
+static void connected(struct client *client) {
+    if (plan.mode == GET || plan.host) {
+        ask(client);
+        return;
+    }
+    client->state = OPENING;
+    if (!send_whole(client, plan.connect_head, plan.connect_length))
+        fail(client, "the CONNECT could not be written");
+    else
+        interest(client, false);
+}
+
+static void go_on_shaking(struct client *client) {
+    enum handshake now = shake(&client->channel);
+    if (now == SHAKEN)
+        connected(client);
+    else if (now == NOT_SHAKEN)
+        fail(client, "no handshake");
+    else
+        interest(client, now == WANTS_WRITABLE);
+}
+
 static void on_event(struct client *client) {
     switch (client->state) {
     case CONNECTING:
-        if (connect_outcome(client->descriptor)) {
+        if (connect_outcome(client->channel.descriptor)) {
             fail(client, "the proxy does not accept");
             return;
         }
-        if (mode == GET) {
-            ask(client);
+        if (!plan.tls) {
+            connected(client);
             break;
         }
-        client->state = OPENING;
-        if (!send_whole(client, connect_head, connect_length))
-            fail(client, "the CONNECT could not be written");
-        else
-            interest(client, false);
+        client->state = SHAKING;
+        begin_tls(&client->channel, plan.host);
+        go_on_shaking(client);
+        break;
+    case SHAKING:
+        go_on_shaking(client);
         break;
     case OPENING:
         read_head(client);
         break;
     case ASKING:
-        if (client->body_known)
-            read_body(client);
-        else
-            read_head(client);
+        do {
+            if (client->body_known)
+                read_body(client);
+            else
+                read_head(client);
+        } while (client->state == ASKING && client->body_left && channel_pending(&client->channel));
         break;
     case UPLOADING:
         write_upload(client);
         break;
     case HELD:
-        fail(client, "an idle tunnel did not stay idle");
+        fail(client, "what was idle did not stay idle");
         break;
     case UNUSED:
         break;
     }
     /* A kept connection goes on with its next request. */
-    if (mode == GET && client->state == ASKING && client->body_known && !client->body_left)
+    if (plan.mode == GET && client->state == ASKING && client->body_known && !client->body_left)
         ask(client);
 }
 
@@ -306,7 +322,7 @@ static int by_value(const void *left, const void *right) {
 
 static void report(double seconds) {
     double p50 = 0, p99 = 0;
-    if (mode != HOLD && done) {
+    if (plan.mode != HOLD && done) {
         qsort(latencies, done, sizeof *latencies, by_value);
         p50 = (double)latencies[done / 2];
         p99 = (double)latencies[(uint64_t)((double)(done - 1) * 0.99)];
@@ -318,92 +334,32 @@ static void report(double seconds) {
     fflush(stdout);
 }
 
-static void write_heads(const struct sockaddr_in *origin, const char *fields) {
-    char host[INET_ADDRSTRLEN];
-    unsigned port = ntohs(origin->sin_port);
-    inet_ntop(AF_INET, &origin->sin_addr, host, sizeof host);
-    connect_length = (size_t)snprintf(connect_head, sizeof connect_head,
-                                      "CONNECT %s:%u HTTP/1.1\r\nHost: %s:%u\r\n\r\n", host, port, host, port);
-    char line[128] = "GET /", length[64] = "";
-    if (mode == GET)
-        snprintf(line, sizeof line, "GET http://%s:%u/%s", host, port, changing ? "changing" : "");
-    else if (mode == BULK && !upload)
-        snprintf(line, sizeof line, "GET /bytes/%llu", (unsigned long long)bytes);
-    else if (mode == BULK)
-        snprintf(length, sizeof length, "Content-Length: %llu\r\n", (unsigned long long)bytes);
-    request_length = (size_t)snprintf(request, sizeof request, "%s HTTP/1.1\r\nHost: %s:%u\r\n%s%s\r\n",
-                                      upload ? "POST /" : line, host, port, mode == GET ? fields : "", length);
-}
-
-static enum mode mode_named(const char *name) {
-    static const char *const names[] = {"connect", "get", "bulk", "hold"};
-    for (int index = 0; name && index < 4; index++)
-        if (!strcmp(name, names[index]))
-            return (enum mode)index;
-    die("load connect|get|bulk|hold --proxy 127.0.0.1:P --origin 127.0.0.1:O ...");
-}
-
 int main(int argument_count, char **arguments) {
-    static const struct option options[] = {
-        {"proxy", required_argument, NULL, 'p'},  {"origin", required_argument, NULL, 'o'},
-        {"count", required_argument, NULL, 'n'},  {"concurrency", required_argument, NULL, 'c'},
-        {"bytes", required_argument, NULL, 'b'},  {"head", required_argument, NULL, 'h'},
-        {"upload", no_argument, NULL, 'u'},       {"deadline", required_argument, NULL, 'd'},
-        {0}};
-    struct sockaddr_in origin = {0};
-    const char *fields = small_head;
-    uint64_t deadline = 120;
-    for (int option; (option = getopt_long(argument_count, arguments, "", options, NULL)) != -1;) {
-        if (option == 'p' && loopback_address(optarg, strlen(optarg), &proxy))
-            die("--proxy: a loopback address and port are wanted, not %s", optarg);
-        else if (option == 'o' && loopback_address(optarg, strlen(optarg), &origin))
-            die("--origin: a loopback address and port are wanted, not %s", optarg);
-        else if (option == 'n')
-            count = number("--count", optarg, 1, 10000000);
-        else if (option == 'c')
-            concurrency = number("--concurrency", optarg, 1, 10000);
-        else if (option == 'b')
-            bytes = number("--bytes", optarg, 1, 1ull << 40);
-        else if (option == 'h') {
-            changing = !strcmp(optarg, "changing");
-            fields = changing || !strcmp(optarg, "browser") ? browser_head : small_head;
-        }
-        else if (option == 'u')
-            upload = true;
-        else if (option == 'd')
-            deadline = number("--deadline", optarg, 1, 3600);
-        else if (option == '?')
-            return 64;
-    }
-    mode = mode_named(arguments[optind]);
-    if (!proxy.sin_family || !origin.sin_family || !count || (mode == BULK && !bytes))
-        die("--proxy, --origin, --count, and --bytes for bulk are wanted");
+    read_plan(&plan, argument_count, arguments);
     prepare_process();
-    write_heads(&origin, fields);
-    if (mode == BULK || concurrency > count)
-        concurrency = count;
-    uint64_t slots = mode == HOLD ? count : concurrency;
-    struct client *clients = calloc(slots, sizeof *clients);
-    latencies = calloc(count, sizeof *latencies);
+    if (plan.tls)
+        prepare_tls();
+    struct client *clients = calloc(plan.mode == HOLD ? plan.count : plan.concurrency, sizeof *clients);
+    latencies = calloc(plan.count, sizeof *latencies);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (!clients || !latencies || epoll < 0)
         die("out of memory");
     double began = monotonic();
-    for (uint64_t index = 0; index < concurrency; index++)
+    for (uint64_t index = 0; index < plan.concurrency; index++)
         next_unit(&clients[index]);
-    while (done + failed < count) {
-        double left = began + (double)deadline - monotonic();
+    while (done + failed < plan.count) {
+        double left = began + (double)plan.deadline - monotonic();
         if (left <= 0)
-            die("%llu of %llu were done at the deadline", (unsigned long long)done, (unsigned long long)count);
+            die("%llu of %llu were done at the deadline", (unsigned long long)done, (unsigned long long)plan.count);
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(epoll, events, EVENTS, (int)(left * 1000) + 1);
         for (int index = 0; index < ready; index++)
             on_event(events[index].data.ptr);
-        while (mode == HOLD && begun < count && begun - done - failed < concurrency)
+        while (plan.mode == HOLD && begun < plan.count && begun - done - failed < plan.concurrency)
             next_unit(&clients[begun]);
     }
     report(monotonic() - began);
-    if (mode == HOLD) {
+    if (plan.mode == HOLD) {
         while (read(STDIN_FILENO, block, 1) > 0)
             continue;
     }

@@ -1,10 +1,14 @@
 /* The origin that every peer is measured in front of: HTTP/1.1 with keep-alive, one thread, epoll.
  *
- *     origin [--port N]
+ *     origin [--port N] [--more M]
  *
  *   GET /bytes/N    N bytes with a Content-Length, streamed from one static block
  *   anything else   a small answer with six fields; a body with a Content-Length is read and dropped
  *                   first (uploads)
+ *
+ * With --more it also listens on M ports that the system chooses, and prints each as `port N` behind its
+ * own: where something wants many backends, all of them are this one process. Once it answers, all are
+ * open.
  *
  * It answers at once and takes no part in the measurement: only the peer's processor time counts.
  * `Connection: close` and HTTP/1.0 are honoured, since some proxies wait for the origin to close. */
@@ -26,6 +30,7 @@ enum { HEAD_BYTES = 16384, BLOCK_BYTES = 262144, EVENTS = 256 };
 
 struct connection {
     int descriptor;
+    bool listens;
     bool close_after;
     bool wants_writable;
     uint64_t body_left;   /* of an upload, still to be read */
@@ -55,6 +60,15 @@ static void forget(struct connection *connection) {
     close(connection->descriptor);
     free(connection->head);
     free(connection);
+}
+
+static void take_on(int epoll, int descriptor, bool listens) {
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (!connection)
+        die("out of memory");
+    connection->descriptor = descriptor;
+    connection->listens = listens;
+    watch(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN, connection);
 }
 
 static void answer_small(struct connection *connection, bool changing) {
@@ -168,31 +182,32 @@ static bool read_some(struct connection *connection) {
 }
 
 int main(int count, char **arguments) {
-    static const struct option options[] = {{"port", required_argument, NULL, 'p'}, {0}};
+    static const struct option options[] = {
+        {"port", required_argument, NULL, 'p'}, {"more", required_argument, NULL, 'm'}, {0}};
     uint16_t port = 0;
+    uint64_t more = 0;
     for (int option; (option = getopt_long(count, arguments, "", options, NULL)) != -1;) {
-        if (option != 'p')
+        if (option == 'p')
+            port = (uint16_t)number("--port", optarg, 0, 65535);
+        else if (option == 'm')
+            more = number("--more", optarg, 0, 1000);
+        else
             return 64;
-        port = (uint16_t)number("--port", optarg, 0, 65535);
     }
     prepare_process();
     memset(block, 'a', sizeof block);
-    int listener = listen_loopback(port);
     int epoll = epoll_create1(EPOLL_CLOEXEC);
-    watch(epoll, EPOLL_CTL_ADD, listener, EPOLLIN, NULL);
+    take_on(epoll, listen_loopback(port), true);
+    while (more--)
+        take_on(epoll, listen_loopback(0), true);
     for (;;) {
         struct epoll_event events[EVENTS];
         int ready = epoll_wait(epoll, events, EVENTS, -1);
         for (int index = 0; index < ready; index++) {
             struct connection *connection = events[index].data.ptr;
-            if (!connection) {
-                for (int descriptor; (descriptor = accept_connection(listener)) >= 0;) {
-                    connection = calloc(1, sizeof *connection);
-                    if (!connection)
-                        die("out of memory");
-                    connection->descriptor = descriptor;
-                    watch(epoll, EPOLL_CTL_ADD, descriptor, EPOLLIN, connection);
-                }
+            if (connection->listens) {
+                for (int descriptor; (descriptor = accept_connection(connection->descriptor)) >= 0;)
+                    take_on(epoll, descriptor, false);
                 continue;
             }
             bool open = connection->answer_left || connection->stream_left ? write_due(connection)

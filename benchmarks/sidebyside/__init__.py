@@ -1,4 +1,4 @@
-"""Side-by-side measurement of forward proxies on one machine.
+"""Side-by-side measurement of proxies, forward and reverse, on one machine.
 
 ``run.py`` puts a :mod:`case <sidebyside.cases>` together with :mod:`peers <sidebyside.peers>`,
 :mod:`measures <sidebyside.measure>` them in turns and :mod:`reports <sidebyside.report>` what came

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import attrs
 
+from .cases import OURS, Group
 from .results import Result
-
-OURS = "aluvia"
 
 
 @attrs.frozen
 class Bar:
-    """A limit on one figure of aluvia's, absolute or as a ratio to a peer in the same rounds.
+    """A limit on one figure of ours, absolute or as a ratio to a peer in the same rounds.
 
     ``beyond`` marks what would be better still: missing it is no failure.
     """
@@ -24,6 +24,7 @@ class Bar:
     versus: str | None = None
     figure: str = "cost"
     beyond: bool = False
+    group: Group = "forward"
 
     def measured(self, results: Mapping[str, Result]) -> float | None:
         """The figure or the ratio; None where it was not measured."""
@@ -31,8 +32,8 @@ class Bar:
         if result is None:
             return None
         if self.versus is None:
-            return result.median(OURS, self.figure)
-        return result.ratio(OURS, self.versus, self.figure)
+            return result.median(OURS[self.group], self.figure)
+        return result.ratio(OURS[self.group], self.versus, self.figure)
 
     def verdict(self, results: Mapping[str, Result]) -> str:
         """``pass``, ``miss`` or ``not measured``."""
@@ -50,6 +51,10 @@ _SMALL = "plain GET, 4 fields, CPU per request"
 _CHANGING = "plain GET, 12 fields, always different, CPU per request"
 _BROWSER = "plain GET, 12 fields, CPU per request"
 _SLOWEST = "rule decision, 100 000 rules, slowest kind of host, µs"
+_EDGE_BROWSER = "edge, 12 fields, CPU per request"
+_EDGE_BODY = "edge, 1 GB body of known length, CPU per GB"
+
+_edge = functools.partial(Bar, group="edge")
 
 BARS = (
     Bar(_CONNECT, "connect", 0.85, "proxy-chain"),
@@ -76,4 +81,12 @@ BARS = (
     Bar("rule decision, 100 000 rules, µs", "rules", 2.0, figure="many"),
     Bar(_SLOWEST, "rules", 2.0, figure="many_slowest", beyond=True),
     Bar("rule decision with canonicalising, plain names, µs", "rules", 4.0, figure="canonical"),
+    _edge(_EDGE_BROWSER, "edge-get-browser", 0.6, "caddy"),
+    _edge(_EDGE_BROWSER, "edge-get-browser", 0.6, "http-proxy"),
+    _edge(_EDGE_BROWSER, "edge-get-browser", 2.2, "nginx"),
+    _edge(_EDGE_BROWSER, "edge-get-browser", 1.5, "nginx", beyond=True),
+    _edge(_EDGE_BODY, "edge-body", 0.6, "nginx"),
+    _edge(_EDGE_BODY, "edge-body", 1.0, "haproxy"),
+    _edge(_EDGE_BODY, "edge-body", 0.5, "haproxy", beyond=True),
+    _edge("edge, idle kept connection, KB", "edge-idle", 6.0, figure="kb_per_connection"),
 )

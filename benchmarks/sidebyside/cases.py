@@ -1,4 +1,7 @@
-"""What is measured: the table of cases, each with its work, its figures and its peers."""
+"""What is measured of forward proxies: the table of cases, each with its work, figures and peers.
+
+What a case is stands here too, for :mod:`sidebyside.edge_cases` as well.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,11 @@ from .processes import LOOPBACK
 
 AT_A_TIME = 64
 
+Group = Literal["forward", "edge"]
+
+#: The peer of each group that is ours.
+OURS: dict[Group, str] = {"forward": "aluvia", "edge": "aluvia-edge"}
+
 
 @attrs.frozen
 class Work:
@@ -19,6 +27,7 @@ class Work:
     count: int
     bytes_each: int = 0
     options: tuple[str, ...] = ()
+    at_a_time: int = AT_A_TIME
 
     @property
     def units(self) -> int:
@@ -28,7 +37,7 @@ class Work:
     def arguments(self, proxy: int, origin: int) -> list[str]:
         """The load's arguments for a proxy and an origin on these ports."""
         words = [self.mode, "--proxy", f"{LOOPBACK}:{proxy}", "--origin", f"{LOOPBACK}:{origin}"]
-        words += ["--count", str(self.count), "--concurrency", str(AT_A_TIME)]
+        words += ["--count", str(self.count), "--concurrency", str(self.at_a_time)]
         if self.bytes_each:
             words += ["--bytes", str(self.bytes_each)]
         return [*words, *self.options]
@@ -44,6 +53,28 @@ class Column:
 
 
 @attrs.frozen
+class Variant:
+    """One of the ways that a case runs each peer: with few routes, say, and with many.
+
+    Each takes its turns as if it were a peer of its own. ``options`` are the load's.
+    """
+
+    name: str = ""
+    routes: int = 1
+    backends: int = 1
+    options: tuple[str, ...] = ()
+
+    def entrant(self, peer: str) -> str:
+        """The name under which a peer takes part this way."""
+        return f"{peer}, {self.name}" if self.name else peer
+
+
+def peer_of(entrant: str) -> str:
+    """The peer that takes part under a name."""
+    return entrant.partition(", ")[0]
+
+
+@attrs.frozen
 class Case:
     """One comparison.
 
@@ -51,6 +82,8 @@ class Case:
     ``cost_factor``; ``rate_factor`` makes units per second the rate that is shown. An ``idle`` case
     holds its tunnels open and counts memory and descriptors instead; ``rules`` asks nothing of a
     proxy: it times decisions in its Python (``rules.py``), as many as the work counts.
+
+    Cases of the ``edge`` group are about reverse proxies; with ``tls`` they are asked over TLS.
     """
 
     name: str
@@ -65,12 +98,21 @@ class Case:
     rate_factor: float = 1.0
     through_parent: bool = False
     kind: Literal["load", "idle", "rules"] = "load"
+    holds: str = "tunnel"
+    group: Group = "forward"
+    tls: bool = False
+    variants: tuple[Variant, ...] = (Variant(),)
+
+    @property
+    def ours(self) -> str:
+        """The peer that the others are compared with."""
+        return OURS[self.group]
 
 
-_LATENCIES = (Column("p50_us", "p50 µs"), Column("p99_us", "p99 µs"))
-_TUNNELS = (Column("cost", "CPU ms per 1000 tunnels", 1), Column("rate", "tunnels/s"), *_LATENCIES)
-_BYTES = (Column("cost", "CPU ms per GB"), Column("rate", "MB/s"))
-_REQUESTS = (Column("cost", "CPU µs per request", 1), Column("rate", "requests/s"), *_LATENCIES)
+LATENCIES = (Column("p50_us", "p50 µs"), Column("p99_us", "p99 µs"))
+BYTES = (Column("cost", "CPU ms per GB"), Column("rate", "MB/s"))
+REQUESTS = (Column("cost", "CPU µs per request", 1), Column("rate", "requests/s"), *LATENCIES)
+_TUNNELS = (Column("cost", "CPU ms per 1000 tunnels", 1), Column("rate", "tunnels/s"), *LATENCIES)
 _MEMORY = (
     Column("kb_per_tunnel", "KB per idle tunnel", 1),
     Column("descriptors_per_tunnel", "descriptors per idle tunnel", 2),
@@ -85,10 +127,10 @@ _DECISIONS = (
     Column("canonical", "µs with canonicalising", 2),
     Column("many_compile_ms", "ms to compile 100 000"),
 )
-_OURS = ("aluvia-before", "aluvia-following", "aluvia")
-_PRODUCTS = ("squid", "tinyproxy", "proxy-chain", "proxy.py", *_OURS)
+_ALUVIA = ("aluvia-before", "aluvia-following", "aluvia")
+_PRODUCTS = ("squid", "tinyproxy", "proxy-chain", "proxy.py", *_ALUVIA)
 _EVERYBODY = ("relay-1m", "relay-64k", *_PRODUCTS)
-_MB = 1_000_000
+MB = 1_000_000
 
 
 def _connect(name: str, title: str, *, through_parent: bool) -> Case:
@@ -108,10 +150,10 @@ def _bulk(name: str, title: str, streams: int, full_mb: int, *options: str) -> C
     return Case(
         name=name,
         title=title,
-        full=Work("bulk", streams, full_mb * _MB, options),
-        quick=Work("bulk", streams, full_mb * _MB // 8, options),
-        warm_up=Work("bulk", streams, full_mb * _MB // 20, options),
-        columns=_BYTES,
+        full=Work("bulk", streams, full_mb * MB, options),
+        quick=Work("bulk", streams, full_mb * MB // 8, options),
+        warm_up=Work("bulk", streams, full_mb * MB // 20, options),
+        columns=BYTES,
         peers=_EVERYBODY,
         cost_factor=1e12,
         rate_factor=1e-6,
@@ -126,7 +168,7 @@ def _get(name: str, title: str, head: str) -> Case:
         full=Work("get", 50_000, options=options),
         quick=Work("get", 5_000, options=options),
         warm_up=Work("get", 5_000, options=options),
-        columns=_REQUESTS,
+        columns=REQUESTS,
         peers=_PRODUCTS,
     )
 

@@ -4,6 +4,8 @@ All peers of a case run at once, in front of one origin (and one parent), and ta
 gives each peer one turn, and the next round begins with another peer, so that what else the machine
 does falls on all alike. A ratio is taken within a round and its median over the rounds.
 
+Where a case has variants, a peer takes part once in each of them, with a process for each.
+
 Memory needs a process that has done nothing else: in the idle case each turn has a fresh one.
 """
 
@@ -22,9 +24,10 @@ from typing import Any
 import attrs
 
 from .accounting import cpu_seconds, open_descriptors, resident_bytes
-from .cases import Case, Work
+from .cases import Case, Variant, Work
 from .peers import BUILD, HERE, TOKEN, Aluvia, Parent, Peer, Setting, rule_for
 from .processes import LOOPBACK, DidNotStartError, Server, free_port
+from .sites import KeyPairFiles, Site, self_signed
 
 DEADLINE_SECONDS = 180
 SETTLE_SECONDS = 0.3  # for the last closes of a turn
@@ -55,21 +58,45 @@ class Measured:
 
 
 @attrs.frozen
+class Entrant:
+    """A peer in one variant of a case."""
+
+    peer: Peer
+    variant: Variant
+
+    @property
+    def name(self) -> str:
+        """In tables and results."""
+        return self.variant.entrant(self.peer.name)
+
+    def work(self, work: Work) -> Work:
+        """A work of the case's as this one is given it."""
+        return attrs.evolve(work, options=work.options + self.variant.options)
+
+
+@attrs.frozen
 class Bench:
-    """Where a case runs: the origin, perhaps a parent, and a folder for files."""
+    """Where a case runs: the origin and its ports, and a folder for files.
+
+    Forward proxies have a control plane and perhaps a parent, edges perhaps a certificate.
+    """
 
     folder: Path
     origin: Server
-    parent: Parent | None
-    control_plane: str
+    backends: tuple[int, ...]
+    parent: Parent | None = None
+    control_plane: str = ""
+    pair: KeyPairFiles | None = None
 
-    def start(self, peer: Peer) -> Server:
+    def start(self, entrant: Entrant) -> Server:
         """Start a peer on a free port."""
         port = free_port()
-        folder = self.folder / peer.name
+        folder = self.folder / entrant.name.replace(", ", "-").replace(" ", "-")
         folder.mkdir(exist_ok=True)
-        setting = Setting(port, folder, self.parent, self.control_plane)
-        return Server.start(peer.name, peer.command(setting), port, folder)
+        variant = entrant.variant
+        site = Site(self.backends[: variant.backends], variant.routes, self.pair)
+        setting = Setting(port, folder, self.parent, self.control_plane, site)
+        return Server.start(entrant.peer.name, entrant.peer.command(setting), port, folder)
 
     def tunnels_of_parent(self) -> int:
         """How many tunnels the parent has opened."""
@@ -86,13 +113,28 @@ class Bench:
         return [str(BUILD / "load"), *arguments, "--deadline", str(DEADLINE_SECONDS)]
 
 
+def _ports_of(origin: Server) -> tuple[int, ...]:
+    """The ports of an origin, which prints them all before it answers."""
+    connection = http.client.HTTPConnection(LOOPBACK, origin.port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/")
+        connection.getresponse().read()
+    lines = origin.log.read_text().splitlines()
+    return tuple(int(line.split()[1]) for line in lines if line.startswith("port "))
+
+
 @contextlib.contextmanager
-def bench(folder: Path, parent: Parent | None) -> Iterator[Bench]:
-    """Start the origin, a control plane and, if there is to be one, the parent."""
+def bench(folder: Path, case: Case, parent: Parent | None) -> Iterator[Bench]:
+    """Start the origin and, for forward proxies, a control plane and the parent if there is one."""
     with contextlib.ExitStack() as stack:
         port = free_port()
-        command = [str(BUILD / "origin"), "--port", str(port)]
+        more = max(variant.backends for variant in case.variants) - 1
+        command = [str(BUILD / "origin"), "--port", str(port), "--more", str(more)]
         origin = stack.enter_context(Server.start("origin", command, port, folder))
+        backends = _ports_of(origin)
+        if case.group == "edge":
+            yield Bench(folder, origin, backends, pair=self_signed(folder) if case.tls else None)
+            return
         if parent:
             command = [str(BUILD / "relay"), "--port", str(parent.port)]
             command += ["--authorization", parent.authorization]
@@ -102,7 +144,7 @@ def bench(folder: Path, parent: Parent | None) -> Iterator[Bench]:
         command = [sys.executable, str(HERE / "plane.py"), str(port)]
         command += [TOKEN, given.username, given.password, rule_for(parent)]
         stack.enter_context(Server.start("plane", command, port, folder))
-        yield Bench(folder, origin, parent, f"http://{LOOPBACK}:{port}/v1")
+        yield Bench(folder, origin, backends, parent, f"http://{LOOPBACK}:{port}/v1")
 
 
 def _answer(server: Server, output: str, errors: str) -> dict[str, Any]:
@@ -152,8 +194,8 @@ def _loaded_turn(at: Bench, case: Case, work: Work, server: Server) -> dict[str,
     }
 
 
-def _idle_turn(at: Bench, work: Work, server: Server) -> dict[str, float]:
-    """What a peer holds for tunnels that are open and silent, and what stays after them."""
+def _idle_turn(at: Bench, case: Case, work: Work, server: Server) -> dict[str, float]:
+    """What a peer holds for what is open and silent, and what stays after it."""
     time.sleep(IDLE_SETTLE_SECONDS)
     memory, descriptors = resident_bytes(server.pid), open_descriptors(server.pid)
     with subprocess.Popen(
@@ -171,10 +213,10 @@ def _idle_turn(at: Bench, work: Work, server: Server) -> dict[str, float]:
         load.communicate(timeout=30)  # the end of its input lets go
     time.sleep(IDLE_SETTLE_SECONDS)
     return {
-        "kb_per_tunnel": (held_memory - memory) / work.count / 1000,
-        "descriptors_per_tunnel": (held - descriptors) / work.count,
+        f"kb_per_{case.holds}": (held_memory - memory) / work.count / 1000,
+        f"descriptors_per_{case.holds}": (held - descriptors) / work.count,
         "descriptors_left": open_descriptors(server.pid) - descriptors,
-        "tunnels": work.count,
+        f"{case.holds}s": work.count,
     }
 
 
@@ -203,58 +245,59 @@ class _Comparison:
     at: Bench
     stack: contextlib.ExitStack
     say: Say
-    ready: list[Peer]
+    ready: list[Entrant]
     measured: Measured
     servers: dict[str, Server] = attrs.Factory(dict)
 
-    def leave_out(self, peer: Peer, reason: str) -> None:
+    def leave_out(self, entrant: Entrant, reason: str) -> None:
         """Go on without a peer; the whole reason is kept, its first line shown."""
-        self.measured.left_out[peer.name] = reason
-        self.ready.remove(peer)
-        self.say(f"  {peer.name}: left out, {reason.partition(chr(10))[0]}")
+        self.measured.left_out[entrant.name] = reason
+        self.ready.remove(entrant)
+        self.say(f"  {entrant.name}: left out, {reason.partition(chr(10))[0]}")
 
-    def start(self, peer: Peer) -> Server:
+    def start(self, entrant: Entrant) -> Server:
         """Start and warm up a peer; the end of the case ends it at the latest."""
-        server = self.at.start(peer)
+        server = self.at.start(entrant)
         self.stack.callback(server.stop)
-        _load(self.at, self.case.warm_up, server)
+        _load(self.at, entrant.work(self.case.warm_up), server)
         return server
 
     def start_all(self) -> None:
         """Start whoever is ready, but where each turn wants a fresh process."""
-        for peer in list(self.ready) if self.case.kind == "load" else []:
+        for entrant in list(self.ready) if self.case.kind == "load" else []:
             try:
-                self.servers[peer.name] = self.start(peer)
+                self.servers[entrant.name] = self.start(entrant)
             except (DidNotStartError, TurnFailedError) as error:
-                self.leave_out(peer, str(error))
+                self.leave_out(entrant, str(error))
 
-    def figures(self, peer: Peer, work: Work) -> dict[str, float]:
+    def figures(self, entrant: Entrant, work: Work) -> dict[str, float]:
         """The figures of one turn."""
         if self.case.kind == "rules":
-            return _rules_turn(peer, work)
+            return _rules_turn(entrant.peer, work)
+        work = entrant.work(work)
         if self.case.kind == "load":
-            return _loaded_turn(self.at, self.case, work, self.servers[peer.name])
-        server = self.start(peer)
+            return _loaded_turn(self.at, self.case, work, self.servers[entrant.name])
+        server = self.start(entrant)
         try:
-            return _idle_turn(self.at, work, server)
+            return _idle_turn(self.at, self.case, work, server)
         finally:
             server.stop()
 
     def one_round(self, number: int, work: Work) -> None:
         """Give each peer its turn, beginning with another one than the round before."""
         shift = number % max(len(self.ready), 1)
-        for peer in self.ready[shift:] + self.ready[:shift]:
+        for entrant in self.ready[shift:] + self.ready[:shift]:
             try:
-                figures = self.figures(peer, work)
+                figures = self.figures(entrant, work)
             except (DidNotStartError, TurnFailedError) as error:
-                self.leave_out(peer, str(error))
+                self.leave_out(entrant, str(error))
                 continue
-            self.measured.turns.append(Turn(peer.name, number, figures))
+            self.measured.turns.append(Turn(entrant.name, number, figures))
             shown = ", ".join(
                 f"{figures[column.figure]:.{column.digits}f} {column.title}"
                 for column in self.case.columns[:2]
             )
-            self.say(f"  round {number + 1}  {peer.name:<14} {shown}")
+            self.say(f"  round {number + 1}  {entrant.name:<14} {shown}")
 
 
 def run_case(
@@ -263,14 +306,15 @@ def run_case(
     """Measure ``peers`` on ``case``; one that fails is left out from there on, with the reason."""
     parent = Parent(free_port()) if case.through_parent else None
     measured = Measured()
-    with bench(folder, parent) as at, contextlib.ExitStack() as stack:
-        comparison = _Comparison(case, at, stack, say, list(peers), measured)
-        for peer in peers:
-            reason = peer.missing()
-            if not reason and parent and not peer.through_parent:
+    entrants = [Entrant(peer, variant) for variant in case.variants for peer in peers]
+    with bench(folder, case, parent) as at, contextlib.ExitStack() as stack:
+        comparison = _Comparison(case, at, stack, say, list(entrants), measured)
+        for entrant in entrants:
+            reason = entrant.peer.missing()
+            if not reason and parent and not entrant.peer.through_parent:
                 reason = "cannot forward through this parent"
             if reason:
-                comparison.leave_out(peer, reason)
+                comparison.leave_out(entrant, reason)
         comparison.start_all()
         for number in range(rounds):
             comparison.one_round(number, case.quick if quick else case.full)

@@ -1,4 +1,4 @@
-"""The proxies that are measured: how each is found, and started with the least that it can do.
+"""The forward proxies that are measured: how each is found, and started with the least it can do.
 
 Every peer runs as one worker on loopback, without a cache, an access log or a ``Via``: as near to
 the bare work as its configuration allows. aluvia runs with its defaults, all features on.
@@ -16,6 +16,7 @@ from typing import Protocol
 import attrs
 
 from .processes import LOOPBACK, free_port
+from .sites import Site
 
 HERE = Path(__file__).resolve().parent.parent
 BUILD = HERE / "build"
@@ -52,13 +53,15 @@ class Parent:
 class Setting:
     """What a peer is started with: its port, a folder for its files, and a parent or none.
 
-    ``control_plane`` is the base URL of one that gives the same parent and rules.
+    ``control_plane`` is the base URL of one that gives the same parent and rules. ``site`` is what
+    an edge serves.
     """
 
     port: int
     folder: Path
     parent: Parent | None = None
     control_plane: str = ""
+    site: Site = attrs.Factory(Site)
 
 
 class Peer(Protocol):
@@ -82,16 +85,19 @@ class Peer(Protocol):
         """The command line; files that it needs are written to the setting's folder."""
 
 
-def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout
+def output_of(*command: str) -> str:
+    """What a command prints; to its standard error where it prints nothing else."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return done.stdout or done.stderr
 
 
-def _found(program: str) -> str | None:
+def found(program: str) -> str | None:
     """Debian keeps daemons in /usr/sbin, which is on few users' path."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
 
 
-def _write(path: Path, lines: Sequence[str]) -> str:
+def written(path: Path, lines: Sequence[str]) -> str:
+    """The path of a file that now holds these lines."""
     path.write_text("\n".join(lines) + "\n")
     return str(path)
 
@@ -126,11 +132,11 @@ class Squid:
 
     def missing(self) -> str | None:
         """Debian's package."""
-        return None if _found("squid") else "squid is not installed"
+        return None if found("squid") else "squid is not installed"
 
     def version(self) -> str:
         """The number of its first line."""
-        return _output(_found("squid") or "squid", "-v").partition("\n")[0].rpartition(" ")[2]
+        return output_of(found("squid") or "squid", "-v").partition("\n")[0].rpartition(" ")[2]
 
     def command(self, setting: Setting) -> list[str]:
         """Nothing but what forwards."""
@@ -158,8 +164,8 @@ class Squid:
                 f"login={setting.parent.userinfo}",
                 "never_direct allow all",
             ]
-        configuration = _write(setting.folder / "squid.conf", lines)
-        return [_found("squid") or "squid", "-N", "-f", configuration]
+        configuration = written(setting.folder / "squid.conf", lines)
+        return [found("squid") or "squid", "-N", "-f", configuration]
 
 
 @attrs.frozen
@@ -171,11 +177,11 @@ class Tinyproxy:
 
     def missing(self) -> str | None:
         """Debian's package."""
-        return None if _found("tinyproxy") else "tinyproxy is not installed"
+        return None if found("tinyproxy") else "tinyproxy is not installed"
 
     def version(self) -> str:
         """The second word of its line."""
-        return _output(_found("tinyproxy") or "tinyproxy", "-v").split()[1]
+        return output_of(found("tinyproxy") or "tinyproxy", "-v").split()[1]
 
     def command(self, setting: Setting) -> list[str]:
         """Nothing but what forwards."""
@@ -192,8 +198,8 @@ class Tinyproxy:
             lines.append(
                 f"Upstream http {setting.parent.userinfo}@{LOOPBACK}:{setting.parent.port}"
             )
-        configuration = _write(setting.folder / "tinyproxy.conf", lines)
-        return [_found("tinyproxy") or "tinyproxy", "-d", "-c", configuration]
+        configuration = written(setting.folder / "tinyproxy.conf", lines)
+        return [found("tinyproxy") or "tinyproxy", "-d", "-c", configuration]
 
 
 @attrs.frozen
@@ -205,7 +211,7 @@ class ProxyChain:
 
     def missing(self) -> str | None:
         """An npm package, see package.json."""
-        if not _found("node"):
+        if not found("node"):
             return "node is not installed"
         if not (HERE / "node_modules" / "proxy-chain").exists():
             return "proxy-chain is not installed: run npm install in benchmarks/"
@@ -214,8 +220,8 @@ class ProxyChain:
     def version(self) -> str:
         """Of the package, and of Node."""
         package = HERE / "node_modules" / "proxy-chain" / "package.json"
-        number = _output("node", "-p", f"require({str(package)!r}).version").strip()
-        return f"{number} (Node {_output('node', '--version').strip()})"
+        number = output_of("node", "-p", f"require({str(package)!r}).version").strip()
+        return f"{number} (Node {output_of('node', '--version').strip()})"
 
     def command(self, setting: Setting) -> list[str]:
         """A script of a few lines, chain.js."""
@@ -244,7 +250,7 @@ class ProxyPy:
 
     def version(self) -> str:
         """As it gives it itself."""
-        return _output(str(self._program), "--version").strip()
+        return output_of(str(self._program), "--version").strip()
 
     def command(self, setting: Setting) -> list[str]:
         """Errors only, and idle connections left alone."""
@@ -283,13 +289,13 @@ class Aluvia:
         """Whether its twistd knows the command."""
         if not self.twistd.exists():
             return f"there is no {self.twistd}"
-        if "aluvia" not in _output(str(self.twistd), "--help").split():
+        if "aluvia" not in output_of(str(self.twistd), "--help").split():
             return f"{self.twistd} does not know aluvia"
         return None
 
     def version(self) -> str:
         """Of aluvia, Twisted and Python."""
-        return _output(
+        return output_of(
             self.python,
             "-c",
             "import platform; from importlib.metadata import version; "

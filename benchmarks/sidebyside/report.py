@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .bars import BARS, OURS
-from .cases import Case
+from .bars import BARS
+from .cases import Case, Group, peer_of
 from .results import Result
 
 _PREFACE = """\
@@ -16,6 +16,8 @@ repeat it. Figures are medians over the rounds, the lowest and the highest behin
 aluvia's processor time to the peer's within each round, and of these the median: below 1, aluvia
 costs less.
 """
+
+GROUPS: dict[Group, str] = {"forward": "forward proxies", "edge": "edges"}
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -42,36 +44,75 @@ def _spread(values: Iterable[float], digits: int) -> str:
     return "" if low == high else f" ({low}–{high})"
 
 
+def _in_order(case: Case, result: Result) -> list[str]:
+    """Who took part, the cheapest first; the variants of one peer stay together."""
+    first = case.variants[0]
+    names = [variant.entrant("") for variant in case.variants]
+
+    def place(entrant: str) -> tuple[float, int]:
+        peer = peer_of(entrant)
+        return (
+            result.median(first.entrant(peer), case.cost) or 0.0,
+            names.index(entrant.removeprefix(peer)),
+        )
+
+    return sorted(result.peers(), key=place)
+
+
+def _comparison(case: Case, result: Result) -> tuple[str, dict[str, float | None]] | None:
+    """The head and the cells of the column with ratios, if there is anything to compare.
+
+    What ours costs beside each peer; of variants, what each costs beside the first of its peer.
+    """
+    entrants = result.peers()
+    if len(case.variants) > 1:
+        first = case.variants[0]
+        ratios = {
+            entrant: result.ratio(entrant, first.entrant(peer_of(entrant)), case.cost)
+            for entrant in entrants
+            if entrant != first.entrant(peer_of(entrant))
+        }
+        return f"costs × {first.name}", ratios
+    if case.ours not in entrants or len(entrants) == 1:
+        return None
+    ratios = {
+        entrant: result.ratio(case.ours, entrant, case.cost)
+        for entrant in entrants
+        if entrant != case.ours
+    }
+    return f"{case.ours} costs ×", ratios
+
+
 def rows_of(case: Case, result: Result) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows of a case, the cheapest first."""
+    """Heads and rows of a case."""
     columns = [
         column
         for column in case.columns
         if any(result.figures(p, column.figure) for p in result.peers())
     ]
     heads = ["", *(column.title for column in columns)]
-    compared = OURS in result.peers() and len(result.peers()) > 1
-    if compared:
-        heads.append("aluvia costs ×")
+    comparison = _comparison(case, result)
+    if comparison:
+        heads.append(comparison[0])
     rows = []
-    for peer in sorted(result.peers(), key=lambda peer: result.median(peer, case.cost) or 0.0):
+    for peer in _in_order(case, result):
         row = [peer]
         for column in columns:
             values = result.figures(peer, column.figure).values()
             middle = result.median(peer, column.figure) or 0.0
             spread = _spread(values, column.digits) if column.figure == case.cost else ""
             row.append(f"{middle:,.{column.digits}f}{spread}")
-        if compared:
-            ratio = result.ratio(OURS, peer, case.cost)
-            row.append("–" if peer == OURS or ratio is None else f"{ratio:.2f}")
+        if comparison:
+            ratio = comparison[1].get(peer)
+            row.append("–" if ratio is None else f"{ratio:.2f}")
         rows.append(row)
     return heads, rows
 
 
-def bar_rows(results: Mapping[str, Result]) -> list[list[str]]:
-    """Each bar, what was measured, and the verdict."""
+def bar_rows(results: Mapping[str, Result], groups: Iterable[Group]) -> list[list[str]]:
+    """Each bar of these groups, what was measured, and the verdict."""
     rows = []
-    for bar in BARS:
+    for bar in (bar for group in groups for bar in BARS if bar.group == group):
         value = bar.measured(results)
         of = f" × {bar.versus}" if bar.versus else ""
         rows.append(
@@ -88,13 +129,29 @@ def bar_rows(results: Mapping[str, Result]) -> list[list[str]]:
 BAR_HEADS = ["work", "bar", "measured", ""]
 
 
+def _case_section(case: Case, result: Result) -> list[str]:
+    """A case's lines of RESULTS.md."""
+    heads, rows = rows_of(case, result)
+    rounds = 1 + max((turn.round for turn in result.turns), default=-1)
+    lines = [f"## {case.title}", ""]
+    lines += [f"`--case {case.name}`, {result.date}, {rounds} rounds.", ""]
+    lines += [*markdown_table(heads, rows), ""]
+    lines += [
+        f"Left out: {name}, {reason.splitlines()[0]}." for name, reason in result.left_out.items()
+    ]
+    return [*lines, ""] if result.left_out else lines
+
+
 def results_page(cases: Sequence[Case], results: Mapping[str, Result]) -> str:
     """The text of RESULTS.md."""
     latest = max(results.values(), key=lambda result: result.date)
     versions = {
         name: version for result in results.values() for name, version in result.versions.items()
     }
-    lines = [_PREFACE, "## The bars", "", *markdown_table(BAR_HEADS, bar_rows(results)), ""]
+    lines = [_PREFACE]
+    for group, title in GROUPS.items():
+        lines += [f"## The bars: {title}", ""]
+        lines += [*markdown_table(BAR_HEADS, bar_rows(results, [group])), ""]
     lines += [
         "## The machine",
         "",
@@ -103,17 +160,6 @@ def results_page(cases: Sequence[Case], results: Mapping[str, Result]) -> str:
     ]
     lines += ["## Versions", "", *(f"* {name}: {versions[name]}" for name in sorted(versions)), ""]
     for case in cases:
-        result = results.get(case.name)
-        if result is None:
-            continue
-        heads, rows = rows_of(case, result)
-        rounds = 1 + max((turn.round for turn in result.turns), default=-1)
-        lines += [f"## {case.title}", ""]
-        lines += [f"`--case {case.name}`, {result.date}, {rounds} rounds.", ""]
-        lines += [*markdown_table(heads, rows), ""]
-        lines += [
-            f"Left out: {name}, {reason.splitlines()[0]}."
-            for name, reason in result.left_out.items()
-        ]
-        lines += [""] if result.left_out else []
+        if case.name in results:
+            lines += _case_section(case, results[case.name])
     return "\n".join(lines).rstrip() + "\n"
