@@ -9,27 +9,33 @@ from twisted.web.http import Request
 
 from aluvia.api.problems import Fault, Problem
 
-__all__ = ["MERGE_PATCH", "read_object"]
+__all__ = ["CHANGES", "JSON", "MERGE_PATCH", "read_object"]
 
-_JSON = "application/json"
+JSON = "application/json"
 
 #: RFC 7396.
 MERGE_PATCH = "application/merge-patch+json"
 
+#: What a PATCH takes.
+CHANGES = (JSON, MERGE_PATCH)
 
-def read_object(request: Request) -> dict[str, typing.Any]:
+
+def read_object(request: Request, types: typing.Sequence[str] = CHANGES) -> dict[str, typing.Any]:
     """
     The object in a body, whose length the site has bounded.
 
+    :param types: the media types that are taken.
     :raises Problem: 415, 400 or 422.
     """
     given = (request.getHeader(b"content-type") or b"").decode("latin-1")
-    if given.partition(";")[0].strip().lower() not in (_JSON, MERGE_PATCH):
+    if given.partition(";")[0].strip().lower() not in types:
+        # RFC 5789 section 2.2, and RFC 9110 section 15.5.16 for what is no patch.
+        name = b"Accept-Patch" if MERGE_PATCH in types else b"Accept"
         raise Problem(
             415,
             "unsupported_media_type",
-            f"A body is {_JSON} or {MERGE_PATCH}.",
-            fields=[(b"Accept-Patch", f"{_JSON}, {MERGE_PATCH}".encode("ascii"))],
+            f"A body is {' or '.join(types)}.",
+            fields=[(name, ", ".join(types).encode("ascii"))],
         )
     assert request.content is not None
     try:

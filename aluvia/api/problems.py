@@ -20,9 +20,12 @@ import attrs
 
 from aluvia.wire.headers import Field
 
-__all__ = ["CONTENT_TYPE", "Fault", "Problem"]
+__all__ = ["CONTENT_TYPE", "RETRY_AFTER", "Fault", "Problem", "busy"]
 
 CONTENT_TYPE = b"application/problem+json"
+
+#: When to come back to what is full; seconds.
+RETRY_AFTER = b"5"
 
 
 @attrs.frozen
@@ -45,6 +48,8 @@ class Problem(Exception):
     :param detail: one sentence for people, without secrets.
     :param faults: what is wrong with the body, everything of it.
     :param fields: for the head of the answer.
+    :param more: members of the body besides (RFC 9457 section 3.2), whose names are none of those
+        above.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Problem(Exception):
         detail: str,
         faults: typing.Sequence[Fault] = (),
         fields: typing.Sequence[Field] = (),
+        more: typing.Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(status, code, detail)
         self.status = status
@@ -61,6 +67,7 @@ class Problem(Exception):
         self.detail = detail
         self.faults = tuple(faults)
         self.fields = tuple(fields)
+        self.more = dict(more or {})
 
     def body(self) -> bytes:
         """What is sent."""
@@ -75,4 +82,10 @@ class Problem(Exception):
         }
         if faults:
             problem["errors"] = faults
+        problem |= self.more
         return json.dumps(problem).encode("ascii") + b"\n"
+
+
+def busy(detail: str) -> Problem:
+    """What to raise where as many wait as may; it may be tried again soon."""
+    return Problem(503, "busy", detail, fields=[(b"Retry-After", RETRY_AFTER)])

@@ -1,26 +1,29 @@
 """
-The site of a REST API: its bounds, what it refuses before any of its routes sees it, and what each
-of its answers has.
+The site of a REST API: its bounds, and what it refuses before any of its routes sees it.
 
-A path has no percent-encoding and no empty segment in it, and a request names one host; what is
-otherwise is answered here, since what routes requests would stumble over it.
+A request names one host, and its path has no empty segment; what is otherwise is answered here,
+since what routes requests would stumble over it. Nor is there percent-encoding in a path, unless
+its API has names in it that need that: then each segment is decoded by itself, so that an encoded
+slash never divides one, and is refused.
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
+import functools
+import re
+import urllib.parse
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.resource import IResource
 from twisted.web.server import Request
 
-from aluvia.api import problems
+from aluvia.api.answers import send_problem
 from aluvia.api.problems import Problem
-from aluvia.api.site import BoundedSite, Bounds
+from aluvia.api.site import BoundedSite, Bounds, Judge, anybody
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.target import parse_authority
 
-__all__ = ["BOUNDS", "prepare", "rest_site", "send_problem"]
+__all__ = ["BOUNDS", "rest_site"]
 
 BOUNDS = Bounds(
     connections=2_048,
@@ -31,44 +34,27 @@ BOUNDS = Bounds(
     idle_seconds=30.0,
 )
 
-_ALWAYS = (
-    (b"Cache-Control", b"no-store"),
-    (b"X-Content-Type-Options", b"nosniff"),
-)
+# RFC 3986 section 2.1.
+_encoded = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})*").fullmatch
 
 
-def rest_site(root: IResource, clock: IReactorTime, bounds: Bounds = BOUNDS) -> BoundedSite:
+def rest_site(
+    root: IResource,
+    clock: IReactorTime,
+    bounds: Bounds = BOUNDS,
+    *,
+    encoded: bool = False,
+    admit: Judge = anybody,
+) -> BoundedSite:
     """
     The factory for a listener.
 
     :param root: what answers, for every path.
+    :param encoded: whether a path may have percent-encoding in it.
+    :param admit: sees each request before ``root`` does, and the head of one with a body before
+        any of the body is taken.
     """
-    return BoundedSite(root, clock, bounds, _judge, _tell)
-
-
-def prepare(request: Request, status: int, content_type: bytes | None = None) -> None:
-    """Set what every answer has."""
-    request.setResponseCode(status, HTTPStatus(status).phrase.encode("ascii"))
-    for name, value in _ALWAYS:
-        request.setHeader(name, value)
-    if content_type is None:
-        request.responseHeaders.removeHeader(b"content-type")
-    else:
-        request.setHeader(b"Content-Type", content_type)
-
-
-def send_problem(request: Request, problem: Problem) -> bytes:
-    """
-    Make the head of an answer that is an error.
-
-    :return: its body.
-    """
-    body = problem.body()
-    prepare(request, problem.status, problems.CONTENT_TYPE)
-    for name, value in problem.fields:
-        request.setHeader(name, value)
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
+    return BoundedSite(root, clock, bounds, functools.partial(_judge, encoded, admit), _tell, admit)
 
 
 def _tell(request: Request, problem: Problem) -> None:
@@ -77,7 +63,7 @@ def _tell(request: Request, problem: Problem) -> None:
     request.finish()
 
 
-def _judge(request: Request) -> None:
+def _judge(encoded: bool, admit: Judge, request: Request) -> None:
     hosts = request.requestHeaders.getRawHeaders(b"host", [])
     try:
         if len(hosts) > 1 or (not hosts and request.clientproto != b"HTTP/1.0"):
@@ -86,6 +72,26 @@ def _judge(request: Request) -> None:
             parse_authority(host)
     except ProtocolViolation as violation:
         raise Problem(400, "bad_host", violation.reason) from None
+    admit(request)
     path = request.path
-    if not path.startswith(b"/") or b"//" in path or b"%" in path or not path.isascii():
-        raise Problem(404, "not_found", "There is nothing here.")
+    if not path.startswith(b"/") or b"//" in path or not path.isascii():
+        raise _nothing_here()
+    if b"%" in path:
+        if not encoded:
+            raise _nothing_here()
+        request.postpath = [*map(_decoded, path[1:].split(b"/"))]
+
+
+def _decoded(segment: bytes) -> bytes:
+    whole = urllib.parse.unquote_to_bytes(segment)
+    try:
+        text = whole.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _nothing_here() from None
+    if _encoded(segment) is None or "/" in text or not text.isprintable():
+        raise _nothing_here()
+    return whole
+
+
+def _nothing_here() -> Problem:
+    return Problem(404, "not_found", "There is nothing here.")

@@ -11,8 +11,9 @@ an idle time   closed when it is over
 a connection   closed unanswered where there are as many as there may be
 =============  ===================================================================================
 
-A site is also given a :data:`Judge`, which sees a request before any resource does, and a
-:data:`Tell`, which writes its errors.
+A site is also given a :data:`Judge`, which sees a request before any resource does, a
+:data:`Tell`, which writes its errors, and maybe another :data:`Judge`, which sees the head of a
+request that has a body before any of it is taken: so that who may not ask cannot fill the memory.
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ from twisted.web.server import Request, Site
 
 from aluvia.api.problems import Problem
 
-__all__ = ["BoundedChannel", "BoundedRequest", "BoundedSite", "Bounds", "Judge", "Tell"]
+__all__ = ["BoundedChannel", "BoundedRequest", "BoundedSite", "Bounds", "Judge", "Tell", "anybody"]
 
 log = Logger()
 
-#: Looks at a request that is whole.
-#: Raises :class:`~aluvia.api.problems.Problem` if no resource is to see it.
+#: Looks at a request. Raises :class:`~aluvia.api.problems.Problem` if no resource is to see it.
 Judge: typing.TypeAlias = typing.Callable[[Request], None]
 
 #: Answers a request with an error, and ends it.
 Tell: typing.TypeAlias = typing.Callable[[Request, Problem], None]
+
+
+def anybody(request: Request) -> None:
+    """The judge of a site whose resources look for themselves who asks."""
 
 
 @attrs.frozen
@@ -84,6 +88,11 @@ class BoundedRequest(Request):
         elif length > most:
             detail = f"A body has at most {most} bytes here."
             self._refuse_body(Problem(413, "body_too_long", detail))
+        elif length:
+            try:
+                self._bounded_channel.site.admit(self)
+            except Problem as problem:
+                self._refuse_body(problem)
 
     def process(self) -> None:
         """Judge, and hand over to the resource."""
@@ -201,6 +210,8 @@ class BoundedSite(Site):
     :param root: where resources are looked up; they answer by themselves, and raise
         :class:`~aluvia.api.problems.Problem` or whatever is a bug.
     :param clock: for the times of connections.
+    :param judge: sees each request that is whole.
+    :param admit: sees the head of one with a body; it knows neither method nor path.
     :ivar channels: the connections that are open.
     """
 
@@ -209,7 +220,13 @@ class BoundedSite(Site):
     noisy = False
 
     def __init__(
-        self, root: IResource, clock: IReactorTime, bounds: Bounds, judge: Judge, tell: Tell
+        self,
+        root: IResource,
+        clock: IReactorTime,
+        bounds: Bounds,
+        judge: Judge,
+        tell: Tell,
+        admit: Judge = anybody,
     ) -> None:
         super().__init__(
             root, BoundedRequest, timeout=None, reactor=clock, parsePOSTFormSubmission=False
@@ -217,6 +234,7 @@ class BoundedSite(Site):
         self.bounds = bounds
         self.judge = judge
         self.tell = tell
+        self.admit = admit
         self.channels: set[BoundedChannel] = set()
 
     def startFactory(self) -> None:

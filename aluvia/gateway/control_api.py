@@ -17,26 +17,32 @@ Importing this installs a reactor, since Klein does.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 import typing
 
 from klein import Klein
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.server import Request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from aluvia.api import etags
 from aluvia.api.allowance import Allowance
+from aluvia.api.answers import prepare, send_json
 from aluvia.api.bearer import bearer_token, token_refused
 from aluvia.api.bodies import read_object
-from aluvia.api.problems import Problem
-from aluvia.api.rest import prepare, rest_site, send_problem
+from aluvia.api.conditions import (
+    Condition,
+    Shown,
+    known,
+    send_shown,
+    show,
+    until_changed,
+    wait_seconds,
+)
+from aluvia.api.problems import RETRY_AFTER, Problem, busy
+from aluvia.api.refusals import answer_errors
+from aluvia.api.rest import rest_site
 from aluvia.api.site import BoundedSite
-from aluvia.api.watch import TooManyWaiting, Watch
+from aluvia.api.watch import Watch
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.observed import Observed, health, measure, readiness
 from aluvia.gateway.user_fields import read_changes, shown
@@ -48,19 +54,14 @@ __all__ = ["ControlAPI"]
 
 log = Logger()
 
-#: How long a monitor is held if it does not say, and at most; seconds.
+#: How long a monitor is held if it does not say; seconds.
 WAIT_SECONDS = 25
-LONGEST_WAIT_SECONDS = 60
-
-#: When to come back to what is full; seconds.
-RETRY_AFTER = b"5"
 
 #: How many changes an account may ask for at once, and after how long for one more; seconds. Each
 #: is read here, waits for the disk, and is told to all who wait for the account.
 CHANGES_AT_ONCE = 10
 SECONDS_PER_CHANGE = 1.0
 
-_JSON = b"application/json"
 _MONITOR = b'</v1/user/monitor>; rel="monitor"'
 
 
@@ -72,6 +73,7 @@ class ControlAPI:
     """
 
     app = Klein()
+    answer_errors(app)
 
     def __init__(
         self,
@@ -96,21 +98,24 @@ class ControlAPI:
     @app.route("/v1/user", methods=["GET"])
     def get_user(self, request: Request) -> bytes:
         """Show it, or say that it has not changed."""
-        return self._show(request, self._account(request))
+        return show(request, self._shown(self._account(request)))
 
     @app.route("/v1/user/monitor", methods=["GET"])
     async def monitor_user(self, request: Request) -> bytes:
         """Show it when it has changed."""
         account = self._account(request)
-        seconds = _wait(request)
-        known = etags.given(request.requestHeaders, b"if-none-match")
-        if known is None or etags.matches_weakly(known, self._accounts.etag(account)):
-            try:
-                await self._watch.wait(account.name, seconds)
-            except TooManyWaiting:
-                raise _busy("Too many wait for a change already.") from None
-        # It may be gone by now, or belong to another token.
-        return self._show(request, self._account(request))
+        seconds = wait_seconds(request, WAIT_SECONDS)
+        now = self._shown(account)
+        if known(request, now.tag) is not False:
+            # It may be gone then, or belong to another token.
+            now = await until_changed(
+                lambda: self._shown(self._account(request)),
+                self._watch,
+                account.name,
+                self._clock,
+                seconds,
+            )
+        return show(request, now)
 
     @app.route("/v1/user", methods=["PATCH"])
     async def patch_user(self, request: Request) -> bytes:
@@ -121,14 +126,13 @@ class ControlAPI:
         if wait:
             raise _too_often(wait)
         changes = read_changes(read_object(request))
-        seen = etags.given(request.requestHeaders, b"if-match")
+        condition = Condition.of(request)
 
         def agreed(account: Account) -> typing.Mapping[str, object]:
             if account.token_hash != asking.token_hash:
                 # It was removed, and another one made under its name.
                 raise token_refused()
-            if seen is not None and not etags.matches(seen, self._accounts.etag(account)):
-                raise Problem(412, "changed_meanwhile", "It is not as If-Match says any more.")
+            condition.judge(self._accounts.etag(account))
             return changes
 
         try:
@@ -136,23 +140,23 @@ class ControlAPI:
         except NotFoundError:
             raise token_refused() from None
         except StoreBusyError:
-            raise _busy("Too many changes wait already.") from None
+            raise busy("Too many changes wait already.") from None
         except StoreError as error:
             self._log.error("An account could not be changed: {error}", error=error)
             retry = [(b"Retry-After", RETRY_AFTER)]
             raise Problem(503, "store_unavailable", "It could not be kept.", fields=retry) from None
-        return self._whole(request, account)
+        return send_shown(request, 200, self._shown(account))
 
     @app.route("/healthz", methods=["GET"])
     def get_health(self, request: Request) -> bytes:
         """Alive."""
-        return _json(request, 200, health(self._observed, self._clock.seconds()))
+        return send_json(request, 200, health(self._observed, self._clock.seconds()))
 
     @app.route("/readyz", methods=["GET"])
     def get_readiness(self, request: Request) -> bytes:
         """Ready."""
         data = readiness(self._observed)
-        return _json(request, 200 if data["ready"] else 503, data)
+        return send_json(request, 200 if data["ready"] else 503, data)
 
     @app.route("/metrics", methods=["GET"])
     def get_metrics(self, request: Request) -> bytes:
@@ -162,71 +166,18 @@ class ControlAPI:
         prepare(request, 200, content_type.encode("ascii"))
         return body
 
-    @app.handle_errors(Problem)
-    def problem(self, request: typing.Any, failure: Failure) -> bytes:
-        """Whatever of ours refuses."""
-        return send_problem(request, typing.cast(Problem, failure.value))
-
-    @app.handle_errors(MethodNotAllowed)
-    def wrong_method(self, request: typing.Any, failure: Failure) -> bytes:
-        """Say which methods there are."""
-        error = typing.cast(MethodNotAllowed, failure.value)
-        methods = ", ".join(sorted(error.valid_methods or ()))
-        problem = Problem(
-            405,
-            "method_not_allowed",
-            f"Here there is {methods}.",
-            fields=[(b"Allow", methods.encode("ascii"))],
-        )
-        return send_problem(request, problem)
-
-    @app.handle_errors(HTTPException)
-    def nothing_there(self, request: typing.Any, failure: Failure) -> bytes:
-        """Nothing, or something by another path, which is not followed."""
-        return send_problem(request, Problem(404, "not_found", "There is nothing here."))
-
-    @app.handle_errors(Exception)
-    def broken(self, request: typing.Any, failure: Failure) -> bytes:
-        """A bug of ours: the log has it, the answer has not."""
-        self._log.failure("The API could not answer {path}", failure, path=request.path)
-        return send_problem(request, Problem(500, "internal_error", "It failed; the log says why."))
-
     def _account(self, request: Request) -> Account:
         account = self._accounts.of_token(bearer_token(request))
         if account is None:
             raise token_refused()
         return account
 
-    def _show(self, request: Request, account: Account) -> bytes:
-        known = etags.given(request.requestHeaders, b"if-none-match")
-        etag = self._accounts.etag(account)
-        if known is None or not etags.matches_weakly(known, etag):
-            return self._whole(request, account)
-        prepare(request, 304)
-        self._name(request, etag)
-        return b""
-
-    def _whole(self, request: Request, account: Account) -> bytes:
-        self._name(request, self._accounts.etag(account))
-        return _json(request, 200, {"success": True, "data": shown(account)})
-
-    def _name(self, request: Request, etag: bytes) -> None:
-        request.setHeader(b"ETag", etag)
-        request.setHeader(b"Link", _MONITOR)
-
-
-def _json(request: Request, status: int, data: object) -> bytes:
-    prepare(request, status, _JSON)
-    body = json.dumps(data, ensure_ascii=False).encode("utf-8") + b"\n"
-    request.setHeader(b"Content-Length", b"%d" % len(body))
-    return body
-
-
-def _wait(request: Request) -> float:
-    given = (request.args or {}).get(b"wait", [b"%d" % WAIT_SECONDS])
-    if len(given) != 1 or re.fullmatch(rb"[0-9]{1,4}", given[0]) is None:
-        raise Problem(400, "bad_wait", f"wait is seconds, up to {LONGEST_WAIT_SECONDS}.")
-    return min(int(given[0]), LONGEST_WAIT_SECONDS)
+    def _shown(self, account: Account) -> Shown:
+        return Shown(
+            self._accounts.etag(account),
+            lambda: {"success": True, "data": shown(account)},
+            ((b"Link", _MONITOR),),
+        )
 
 
 def _too_often(wait: float) -> Problem:
@@ -236,7 +187,3 @@ def _too_often(wait: float) -> Problem:
     )
     retry = b"%d" % math.ceil(wait)
     return Problem(429, "too_many_changes", detail, fields=[(b"Retry-After", retry)])
-
-
-def _busy(detail: str) -> Problem:
-    return Problem(503, "busy", detail, fields=[(b"Retry-After", RETRY_AFTER)])

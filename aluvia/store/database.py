@@ -14,6 +14,11 @@ from a time when others might read, are closed as well.
 Who moves another file to its place, or removes it, leaves us one without a name. Nothing is written
 to that, since it would be lost, and who asks for the version is told. (SQLite's own advice is the
 same: end, replace the file, and begin again; or ``.restore`` what is in it.)
+
+A file that cannot be read is left as it is, and whoever asks is told how to go on: to begin with an
+empty one in its place would lose what may still be saved.
+
+:data:`MEMORY` in place of a file is a store that ends with its process.
 """
 
 from __future__ import annotations
@@ -30,10 +35,16 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from aluvia.store.errors import StoreError
+from aluvia.store.errors import StoreDamagedError, StoreError, StoreFullError
 from aluvia.store.schema import ensure, is_ours
 
-__all__ = ["Database"]
+__all__ = ["MEMORY", "RECOVERY", "Database"]
+
+#: No file.
+MEMORY = Path(":memory:")
+
+#: What is said of a file that cannot be read, behind why.
+RECOVERY = "put a backup in its place, or move it away to begin with an empty one"
 
 #: How long a transaction waits for another process's to end; seconds.
 BUSY_SECONDS = 10.0
@@ -46,12 +57,18 @@ MODE = 0o600
 #: What stands behind the name of each file that SQLite keeps beside ours.
 BESIDE = ("-wal", "-shm")
 
+# The lower byte of SQLite's error codes.
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+# What Python says of a text that is none, without a code.
+_NO_TEXT = "Could not decode to UTF-8"
+
 
 class Database:
     """
     An open file.
 
-    :param path: absolute, or relative to the working directory.
+    :param path: absolute, or relative to the working directory; or :data:`MEMORY`.
     :param create: make it if it is not there.
     :raises StoreError: it cannot be opened, or is not ours.
     """
@@ -60,8 +77,11 @@ class Database:
         self.path = path
         self._begin = "BEGIN"
         self._stack = contextlib.ExitStack()
-        _see_that_there_is_a_file(path, create)
-        self._file = _file_at(path)
+        self._file: tuple[int, int] | None = None
+        if path != MEMORY:
+            _see_that_there_is_a_file(path, create)
+            _see_that_it_was_not_emptied(path)
+            self._file = _file_at(path)
         # Parameters are passwords now and then, and errors are logged.
         engine = create_engine(
             "sqlite+pysqlite://", creator=self._open, poolclass=NullPool, hide_parameters=True
@@ -115,7 +135,7 @@ class Database:
         self._stack.close()
 
     def _see_that_it_is_there(self) -> None:
-        if _file_at(self.path) != self._file:
+        if self._file is not None and _file_at(self.path) != self._file:
             raise StoreError(f"{self.path}: another file is in its place since it was opened")
 
     def _open(self) -> sqlite3.Connection:
@@ -129,11 +149,12 @@ class Database:
         # Looked at before anything is changed: it may be another program's.
         with self.reading() as connection:
             ours = is_ours(connection)
-        _close_to_others(self.path)
+        if self._file is not None:
+            _close_to_others(self.path)
         if not ours:
             with self.writing() as connection:
                 ensure(connection)
-        if self._write_ahead() != "wal":
+        if self._file is not None and self._write_ahead() != "wal":
             raise StoreError(f"{self.path}: write-ahead logging cannot be had there")
         self._raw.execute("PRAGMA synchronous = FULL")
 
@@ -156,12 +177,23 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            why = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreError(f"{self.path}: {why}") from error
+            raise _told(self.path, error) from error
         except StoreError as error:
-            if type(error) is StoreError and not str(error).startswith(str(self.path)):
-                raise StoreError(f"{self.path}: {error}") from None
+            about_the_file = type(error) in (StoreError, StoreDamagedError)
+            if about_the_file and not str(error).startswith(str(self.path)):
+                raise type(error)(f"{self.path}: {error}") from None
             raise
+
+
+def _told(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError:
+    """What SQLite says of this file, and how to go on where it is for its user to do so."""
+    why = error.orig if isinstance(error, DBAPIError) else error
+    code = getattr(why, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGED or str(why).startswith(_NO_TEXT):
+        return StoreDamagedError(f"{path}: {why}; {RECOVERY}")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreFullError(f"{path}: {why}")
+    return StoreError(f"{path}: {why}")
 
 
 def _see_that_there_is_a_file(path: Path, create: bool) -> None:
@@ -173,6 +205,18 @@ def _see_that_there_is_a_file(path: Path, create: bool) -> None:
             raise StoreError(f"{path}: is not a file")
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
+
+
+def _see_that_it_was_not_emptied(path: Path) -> None:
+    """
+    See that an empty file is a new one. SQLite drops what was written ahead of one that is empty,
+    and says nothing.
+    """
+    beside = path.with_name(path.name + BESIDE[0])
+    with contextlib.suppress(OSError):
+        # Once more behind it: whoever makes it now has come so far meanwhile, maybe.
+        if not path.stat().st_size and beside.stat().st_size and not path.stat().st_size:
+            raise StoreDamagedError(f"{path}: it was emptied; {RECOVERY}")
 
 
 def _file_at(path: Path) -> tuple[int, int]:

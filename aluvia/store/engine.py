@@ -6,6 +6,8 @@ in our queue, in their order, and not in SQLite's busy handler. What reads (a lo
 process has changed something, and what it has changed) has a thread and a connection of its own, so
 that it never waits behind a writer that waits for the disk.
 
+A store in memory has one thread for both: nothing there waits for a disk.
+
 Both are daemon threads, none of Twisted's pool: that also resolves names, and joins its threads at
 the end.
 
@@ -30,7 +32,7 @@ from sqlalchemy import Connection
 from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.python.failure import Failure
 
-from aluvia.store.database import Database
+from aluvia.store.database import MEMORY, Database
 from aluvia.store.errors import StoreBusyError, StoreError
 
 __all__ = ["CallFromThread", "Store"]
@@ -50,14 +52,16 @@ class Store:
     """
     One file.
 
-    :param path: absolute: a daemon changes its directory.
+    :param path: absolute: a daemon changes its directory; or
+        :data:`~aluvia.store.database.MEMORY`.
     :param call_from_thread: calls in the reactor's thread.
     """
 
     def __init__(self, path: Path, call_from_thread: CallFromThread) -> None:
         self.path = path
-        self._writer = _Thread("aluvia-store-writer", call_from_thread)
-        self._reader = _Thread("aluvia-store-reader", call_from_thread)
+        self._writer = self._reader = _Thread("aluvia-store-writer", call_from_thread)
+        if path != MEMORY:
+            self._reader = _Thread("aluvia-store-reader", call_from_thread)
 
     async def open(self) -> None:
         """
@@ -67,7 +71,8 @@ class Store:
             called.
         """
         await self._writer.start(lambda: Database(self.path))
-        await self._reader.start(lambda: Database(self.path, create=False))
+        if self._reader is not self._writer:
+            await self._reader.start(lambda: Database(self.path, create=False))
 
     def write(self, job: collections.abc.Callable[[Connection], T]) -> Deferred[T]:
         """

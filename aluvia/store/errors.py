@@ -7,6 +7,14 @@ class StoreError(Exception):
     """The store could not do it: no such file, not our file, a full disk, another one's lock."""
 
 
+class StoreFullError(StoreError):
+    """There is no room on the disk. Nothing was changed."""
+
+
+class StoreDamagedError(StoreError):
+    """What is in the file cannot be read. The text says how to go on."""
+
+
 class StoreBusyError(StoreError):
     """More waits for the store than may wait. Nothing was done; it may be tried again."""
 

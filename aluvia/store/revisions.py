@@ -29,10 +29,14 @@ def store_revision(connection: Connection) -> int:
     return int(connection.execute(select(STORE.c.revision)).scalar_one())
 
 
-def next_revision(connection: Connection) -> int:
-    """Count one more change, and return its number. For the inside of a writing transaction."""
-    connection.execute(update(STORE).values(revision=STORE.c.revision + 1))
-    return store_revision(connection)
+def next_revision(connection: Connection, count: int = 1) -> int:
+    """
+    Count one more change, and return its number. For the inside of a writing transaction.
+
+    :param count: how many changes there are; the number is that of the first of them.
+    """
+    connection.execute(update(STORE).values(revision=STORE.c.revision + count))
+    return store_revision(connection) - count + 1
 
 
 def change_row(

@@ -11,6 +11,9 @@ one schema at a time. (A change before the first release makes a new number, and
                nowhere; ``proxy_password`` is as it is, since the control plane gives it out; and
                ``rules`` is a list of strings in JSON. By their revisions they have an index, so
                that who follows them reads what changed, and not all there is
+``resources``  documents by what they are and what they are called: a body of JSON, the revision
+               that made it what it is, and ``made``, the one at which it came to be, which gives
+               their order
 =============  =====================================================================================
 """
 
@@ -34,12 +37,12 @@ from sqlalchemy import (
 
 from aluvia.store.errors import StoreError
 
-__all__ = ["ACCOUNTS", "STORE", "ensure"]
+__all__ = ["ACCOUNTS", "RESOURCES", "STORE", "ensure", "is_ours"]
 
 #: "aluv".
 APPLICATION_ID = 0x616C7576
 
-USER_VERSION = 2
+USER_VERSION = 3
 
 _METADATA = MetaData()
 
@@ -67,6 +70,16 @@ ACCOUNTS = Table(
     Index("accounts_by_revision", "revision"),
 )
 
+RESOURCES = Table(
+    "resources",
+    _METADATA,
+    Column("kind", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("made", Integer, nullable=False, unique=True),
+)
+
 
 def is_ours(connection: Connection) -> bool:
     """
@@ -82,12 +95,13 @@ def is_ours(connection: Connection) -> bool:
     if owner == APPLICATION_ID:
         if version != USER_VERSION:
             raise StoreError(
-                f"it is of version {version}, and this aluvia reads version {USER_VERSION}"
+                f"it is of version {version}, and this aluvia reads version {USER_VERSION}; "
+                "move it away to begin with an empty one"
             )
         return True
     things = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
     if owner or version or things:
-        raise StoreError("it is a database of another program")
+        raise StoreError("it is a database of another program; name another file")
     return False
 
 

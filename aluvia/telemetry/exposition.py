@@ -58,7 +58,16 @@ class Families(Collector):
         """
         Add what goes up and down.
         """
-        self._families.append(GaugeMetricFamily(name, text, value=number))
+        self.gauges(name, text, (), [((), number)])
+
+    def gauges(self, name: str, text: str, labels: tuple[str, ...], rows: Rows[float]) -> None:
+        """
+        Add what goes up and down, by labels.
+        """
+        family = GaugeMetricFamily(name, text, labels=labels)
+        for values, number in rows:
+            family.add_metric(values, number)
+        self._families.append(family)
 
     def histograms(
         self, name: str, text: str, labels: tuple[str, ...], rows: Rows[Histogram]

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http import Request
 from twisted.web.test.requesthelper import DummyChannel
 
-from aluvia.api.bodies import MERGE_PATCH, read_object
+from aluvia.api.bodies import JSON, MERGE_PATCH, read_object
 from aluvia.api.problems import Problem
 
 
@@ -32,6 +32,14 @@ class BodyTests(SynchronousTestCase):
             self.assertEqual(
                 {"a": [1.5, None]}, read_object(request(b'{"a": [1.5, null]}', content_type))
             )
+
+    def test_no_patch(self) -> None:
+        """A body that is no patch is not taken for one, and it is said what is."""
+        patch = request(b"{}", MERGE_PATCH)
+        problem = self.assertRaises(Problem, read_object, patch, (JSON,))
+        self.assertEqual((problem.status, problem.fields), (415, ((b"Accept", JSON.encode()),)))
+        problem = self.assertRaises(Problem, read_object, request(b"{}", "text/plain"))
+        self.assertEqual(problem.fields, ((b"Accept-Patch", f"{JSON}, {MERGE_PATCH}".encode()),))
 
     def test_others(self) -> None:
         """What only looks like one is refused, each with its status."""

@@ -11,8 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from aluvia.api.answers import prepare
 from aluvia.api.problems import Problem
-from aluvia.api.rest import BOUNDS, prepare, rest_site
+from aluvia.api.rest import BOUNDS, rest_site
 from aluvia.api.test.site_case import MemoryTransport, Reply, connect, head
 
 
@@ -146,6 +147,52 @@ class SiteTests(SynchronousTestCase):
         """What is no plain path is nowhere."""
         for target in ("*", "http://a/", "/%ff", "/a%2fb", "//", "/a//b", "a"):
             self.assert_problem(self.send(head("GET", target)), 404, "not_found")
+
+    def test_encoded_paths(self) -> None:
+        """
+        Where an API has names that need it, each segment is decoded by itself; what would be
+        another path, or none, is nowhere.
+        """
+        seen: list[list[bytes]] = []
+
+        class Segments(Echo):
+            def render(self, request: Request) -> int:
+                seen.append(request.postpath or [])
+                return super().render(request)
+
+        self.site = rest_site(Segments(), typing.cast(typing.Any, self.clock), encoded=True)
+        for target, segments in (
+            ("/a/b", [b"a", b"b"]),
+            ("/%2A.a/x%20y", [b"*.a", b"x y"]),
+            ("/%C3%A9%25", ["é%".encode()]),
+            ("/a/%2e%2E", [b"a", b".."]),
+            ("/a?b=%2F", [b"a"]),
+        ):
+            self.assertEqual(self.send(head("GET", target)).status, 200, target)
+            self.assertEqual(seen.pop(), segments)
+        for target in ("/a%2fb", "/%ff", "/%", "/a%2", "/%zz", "/a//b", "/%00", "/%0a", "/%7f"):
+            self.assert_problem(self.send(head("GET", target)), 404, "not_found")
+        self.assertEqual(seen, [])
+
+    def test_admission(self) -> None:
+        """
+        Who may not ask is told so before anything is looked for, and before a body is taken; the
+        connection of a body that was not taken ends.
+        """
+
+        def admit(request: Request) -> None:
+            if request.getHeader("x-may") is None:
+                raise Problem(401, "no", "You may not.")
+
+        self.site = rest_site(self.echo, typing.cast(typing.Any, self.clock), admit=admit)
+        for target in ("/", "/nowhere//", "/%ff"):
+            self.assert_problem(self.send(head("GET", target)), 401, "no")
+        transport = self.connect()
+        transport.deliver(head("POST", "/", "Content-Length: 9", "Expect: 100-continue"))
+        self.assert_problem(Reply(transport.value()), 401, "no")
+        self.assertTrue(transport.disconnecting)
+        reply = self.send(head("POST", "/", "Content-Length: 3", "X-May: yes") + b"abc")
+        self.assertEqual((reply.status, reply.body), (200, b"got abc"))
 
     def test_problem(self) -> None:
         """A problem is answered with its fields; a HEAD of it without its body."""

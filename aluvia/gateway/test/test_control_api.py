@@ -133,6 +133,7 @@ class PatchTests(ControlCase):
         for seen in ('"x"', f"W/{etag}", ""):
             reply = await self.patch_user({"session_id": "no"}, f"If-Match: {seen}")
             self.assert_problem(reply, 412, "changed_meanwhile")
+            self.assertEqual(reply.fields["etag"], etag)
         reply = await self.patch_user({"session_id": "a"}, f"If-Match: {etag}")
         self.assertEqual(reply.status, 200)
         again = await self.patch_user({"session_id": "b"}, f"If-Match: {etag}")

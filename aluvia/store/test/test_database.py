@@ -15,8 +15,8 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.store import accounts
-from aluvia.store.database import Database
-from aluvia.store.errors import StoreError
+from aluvia.store.database import MEMORY, RECOVERY, Database
+from aluvia.store.errors import StoreDamagedError, StoreError, StoreFullError
 
 #: Makes accounts as fast as it can, and says each name when the transaction has returned.
 WRITER = textwrap.dedent(
@@ -150,7 +150,7 @@ class FileTests(DatabaseCase):
         """Another kind of file is left alone, its mode as well."""
         self.path.write_bytes(b"[gateway]\n" * 100)
         self.path.chmod(0o644)
-        self.assert_refused("file is not a database")
+        self.assert_refused(f"file is not a database; {RECOVERY}")
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o644)
 
     def test_not_ours(self) -> None:
@@ -158,7 +158,7 @@ class FileTests(DatabaseCase):
         other = sqlite3.connect(self.path)
         other.execute("CREATE TABLE things (name)")
         other.close()
-        self.assert_refused("it is a database of another program")
+        self.assert_refused("it is a database of another program; name another file")
 
     def test_another_version(self) -> None:
         """So is one of ours with a schema that we do not know."""
@@ -168,6 +168,50 @@ class FileTests(DatabaseCase):
         other.close()
         error = self.assertRaises(StoreError, Database, self.path)
         self.assertIn("of version 99", str(error))
+        self.assertIn("move it away to begin with an empty one", str(error))
+
+    def test_damaged(self) -> None:
+        """A file that cannot be read any more is no empty one, and it is said how to go on."""
+        self.open().close()
+        whole = self.path.read_bytes()
+        self.path.write_bytes(b"\0" * len(whole))
+        self.assert_refused(f"file is not a database; {RECOVERY}")
+        self.path.write_bytes(whole[:4096])
+        self.assert_refused(f"database disk image is malformed; {RECOVERY}")
+        self.assertRaises(StoreDamagedError, Database, self.path)
+
+    def test_emptied(self) -> None:
+        """Nor is one that was emptied while something stands beside it that it would take along."""
+        self.path.touch()
+        beside = self.path.with_name(self.path.name + "-wal")
+        beside.write_bytes(b"what was written ahead")
+        self.assert_refused(f"it was emptied; {RECOVERY}")
+        self.assertEqual(beside.read_bytes(), b"what was written ahead")
+        beside.unlink()
+        self.open()
+
+    def test_full(self) -> None:
+        """Where there is no room, that is what is said; nothing is changed, and reading works."""
+        database = self.open()
+        pages = database._raw.execute("PRAGMA page_count").fetchone()[0]
+        database._raw.execute(f"PRAGMA max_page_count = {pages}")
+        with self.assertRaises(StoreFullError) as caught, database.writing() as connection:
+            for number in range(1_000):
+                accounts.add(connection, f"a{number}", 0.0)
+        self.assertEqual(str(caught.exception), f"{self.path}: database or disk is full")
+        self.assertEqual(self.names(database), [])
+
+    def test_memory(self) -> None:
+        """One in memory makes no file, and knows nothing of another one."""
+        database, other = Database(MEMORY), Database(MEMORY)
+        self.addCleanup(database.close)
+        self.addCleanup(other.close)
+        with database.writing() as connection:
+            accounts.add(connection, "alice", 0.0)
+        self.assertEqual(self.names(database), ["alice"])
+        self.assertEqual(self.names(other), [])
+        self.assertIsInstance(database.version(), int)
+        self.assertFalse(MEMORY.exists())
 
     def test_no_file(self) -> None:
         """A directory is no file, and a file in no directory cannot be made."""

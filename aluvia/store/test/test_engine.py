@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.trial.unittest import TestCase
 
 from aluvia.store import accounts, engine
-from aluvia.store.database import Database
+from aluvia.store.database import MEMORY, Database
 from aluvia.store.engine import Store
 from aluvia.store.errors import RevisionConflictError, StoreBusyError, StoreError
 
@@ -53,6 +53,19 @@ class StoreTests(TestCase):
 
         self.assertEqual(await store.write(name), "aluvia-store-writer")
         self.assertEqual(await store.read(name), "aluvia-store-reader")
+
+    async def test_memory(self) -> None:
+        """A store in memory is written and read as any other is, and ends with nothing left."""
+        store = Store(MEMORY, reactor.callFromThread)
+        self.addCleanup(store.close)
+        await store.open()
+        await store.write(lambda connection: accounts.add(connection, "alice", 0.0))
+        self.assertEqual([each.name for each in await store.read(accounts.every)], ["alice"])
+        await store.version()
+        await store.close()
+        self.assertFalse(MEMORY.exists())
+        with self.assertRaises(StoreError):
+            await store.read(accounts.every)
 
     async def test_error(self) -> None:
         """What a job raises comes back, its transaction is rolled back, and the next one works."""

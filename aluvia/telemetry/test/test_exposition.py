@@ -24,6 +24,7 @@ def example() -> Families:
     families.counters("a_requests", "Requests.", ("way",), requests.items())
     families.counter("a_starts", "Starts.", 1)
     families.gauge("a_open", "Open.", 2)
+    families.gauges("a_in_flight", "In flight.", ("way",), [(("direct",), 5)])
     families.histograms("a_seconds", "Seconds.", ("way",), [(("direct",), histogram)])
     families.info("a_build", "Build.", {"version": '1"\n'})
     return families
@@ -50,6 +51,7 @@ class ExposeTests(SynchronousTestCase):
             self.assertEqual(3, read["a_requests_total", (("way", "direct"),)])
             self.assertEqual(1, read["a_starts_total", ()])
             self.assertEqual(2, read["a_open", ()])
+            self.assertEqual(5, read["a_in_flight", (("way", "direct"),)])
             self.assertEqual(1, read["a_seconds_bucket", (("le", "0.5"), ("way", "direct"))])
             self.assertEqual(2, read["a_seconds_bucket", (("le", "+Inf"), ("way", "direct"))])
             self.assertEqual(7.25, read["a_seconds_sum", (("way", "direct"),)])
