@@ -9,6 +9,7 @@ Everything that it opens, it closes.
 
 from __future__ import annotations
 
+import socket
 import typing
 
 from twisted.internet.address import IPv4Address, IPv6Address
@@ -24,7 +25,7 @@ from aluvia.net.guard import Guard
 from aluvia.net.http_client import ClientConnection
 from aluvia.net.idle import IdleConnections
 from aluvia.net.parent import ParentProxyDialer
-from aluvia.net.ports import WirePort, listen
+from aluvia.net.ports import BACKLOG, WirePort, adopt, listen
 from aluvia.net.resolve import Resolver
 from aluvia.net.tls import TLSDialer, client_context
 from aluvia.net.waiting import wait_for
@@ -118,14 +119,33 @@ class Door:
 
     # Ports.
 
-    def listen(self, name: str, address: str, port: int, factory: IProtocolFactory) -> None:
+    def listen(
+        self,
+        name: str,
+        address: str,
+        port: int,
+        factory: IProtocolFactory,
+        *,
+        backlog: int = BACKLOG,
+    ) -> None:
         """
         Open a port. :meth:`admit` is called after the last one.
 
         :param port: 0 for any free one; :meth:`place` tells which.
+        :param backlog: how many clients the kernel lets wait to be accepted.
         :raises CannotListenError: it cannot be bound. :meth:`stop` is still to be called.
         """
-        self.ports[name] = listen(self.reactor, address, port, factory)
+        self.ports[name] = listen(self.reactor, address, port, factory, backlog=backlog)
+        self.own.append(self.place(name))
+
+    def adopt(self, name: str, skt: socket.socket, factory: IProtocolFactory) -> None:
+        """
+        Open a port on a socket that listens already; otherwise as :meth:`listen`.
+
+        :param skt: stays the caller's, who may close it.
+        :raises ValueError: it is no listening TCP socket.
+        """
+        self.ports[name] = adopt(self.reactor, skt, factory)
         self.own.append(self.place(name))
 
     def admit(self, max_connections_per_address: int | None = None) -> None:

@@ -20,13 +20,26 @@ from twisted.python.failure import Failure
 
 from aluvia.net.connecting import ClientWire, Connecting
 from aluvia.net.transport import DONE, Wire, address_of, close_abruptly
+from aluvia.wire.proxy_header import Announced
 
-__all__ = ["ClientWire", "Connecting", "ServerWire", "Wire", "WirePort", "listen"]
+__all__ = [
+    "BACKLOG",
+    "ClientWire",
+    "Connecting",
+    "ServerWire",
+    "Wire",
+    "WirePort",
+    "adopt",
+    "listen",
+]
 
 _log = Logger()
 
 #: How long accepting pauses when the system is out of descriptors or memory; seconds.
 EXHAUSTED_PAUSE = 1.0
+
+#: How many clients the kernel lets wait to be accepted, where nobody asked for another number.
+BACKLOG = 1024
 
 #: The most connections that one event accepts.
 MOST_ACCEPTS = 64
@@ -79,7 +92,11 @@ class ServerWire(Wire):
     An accepted connection.
 
     :ivar server: the port that accepted it.
+    :ivar announced: what a header of the PROXY protocol said of it, where the port asks for one
+        (:mod:`aluvia.net.proxy_protocol`).
     """
+
+    announced: Announced | None = None
 
     def __init__(
         self,
@@ -123,7 +140,7 @@ class WirePort(tcp.Port):
         self,
         port: int,
         factory: IProtocolFactory,
-        backlog: int = 1024,
+        backlog: int = BACKLOG,
         interface: str = "",
         reactor: typing.Any = None,
     ) -> None:
@@ -302,7 +319,7 @@ def listen(
     port: int,
     factory: IProtocolFactory,
     *,
-    backlog: int = 1024,
+    backlog: int = BACKLOG,
 ) -> WirePort:
     """
     Listen.
@@ -312,5 +329,27 @@ def listen(
     :raises CannotListenError: with the system's error as ``socketError``.
     """
     listening = WirePort(port, factory, backlog, address, reactor)
+    listening.startListening()
+    return listening
+
+
+def adopt(reactor: typing.Any, skt: socket.socket, factory: IProtocolFactory) -> WirePort:
+    """
+    Listen on a socket that somebody else has bound, systemd say.
+
+    :param skt: stays its owner's, who may close it now: we have a copy of the descriptor. Its
+        queue is shared, so that it is not shut down when we stop.
+    :raises ValueError: it is no listening TCP socket.
+    """
+    if (
+        skt.family not in (socket.AF_INET, socket.AF_INET6)
+        or skt.type != socket.SOCK_STREAM
+        or not skt.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    ):
+        raise ValueError("it is no listening TCP socket")
+    skt.setblocking(False)
+    listening: WirePort = WirePort._fromListeningDescriptor(
+        reactor, skt.fileno(), skt.family, factory
+    )
     listening.startListening()
     return listening

@@ -19,7 +19,7 @@ from aluvia import __version__
 from aluvia.process.options import Option
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import USAGE
-from aluvia.process.takes import Rules, Switch
+from aluvia.process.takes import Repeatable, Switch
 
 __all__ = ["TableOptions", "flags", "parameters", "refuse"]
 
@@ -39,8 +39,8 @@ def flags(table: typing.Iterable[Option]) -> list[list[typing.Any]]:
 
 
 def parameters(table: typing.Iterable[Option]) -> list[list[typing.Any]]:
-    """``optParameters`` for a table."""
-    with_values = [option for option in table if option.takes not in (Switch(), Rules())]
+    """``optParameters`` for a table, but for what may be repeated: that has a method each."""
+    with_values = [option for option in table if not isinstance(option.takes, Switch | Repeatable)]
     return [*([option.name, None, None, ""] for option in with_values), ["config", None, None, ""]]
 
 

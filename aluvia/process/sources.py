@@ -17,7 +17,7 @@ import attrs
 
 from aluvia.process.options import Option
 from aluvia.process.statuses import CONFIG, USAGE
-from aluvia.process.takes import FilePath, Number, NumberOrNone, Rules, Switch, Takes
+from aluvia.process.takes import FilePath, Number, NumberOrNone, Repeatable, Switch, Takes
 
 __all__ = [
     "FILE_BYTES",
@@ -62,8 +62,8 @@ def given(values: typing.Mapping[Option, object], spelling: str) -> dict[str, Fo
     """
     Read a layer of values, by field.
 
-    :param values: texts; for rules a sequence of them, for a switch True; None is not set. Programs
-        may give a number, and for a file any :class:`os.PathLike`.
+    :param values: texts; for what may be repeated a sequence of them, for a switch True; None is
+        not set. Programs may give a number, and for a file any :class:`os.PathLike`.
     :param spelling: ``flag`` or ``variable``.
     :raises SettingsError: one is no good.
     """
@@ -144,7 +144,7 @@ def _read(option: Option, value: object, source: str) -> object:
     try:
         if isinstance(takes, Switch) and isinstance(value, bool):
             return value
-        if isinstance(takes, Rules) and isinstance(value, list | tuple):
+        if isinstance(takes, Repeatable) and isinstance(value, list | tuple):
             return takes.from_toml(list(value))
         return takes.from_text(_text(value, takes))
     except ValueError as error:

@@ -275,8 +275,15 @@ class BaseURL:
         return self.from_text(_string(value))
 
 
+class Repeatable:
+    """
+    What an option takes that may stand several times on the command line. Its ``from_toml`` is
+    given an array, and so are the words that stood there.
+    """
+
+
 @attrs.frozen
-class Rules:
+class Rules(Repeatable):
     """Rules. In a text they stand between commas or white space, neither of which a rule has."""
 
     def from_text(self, text: str) -> object:

@@ -95,6 +95,14 @@ class Limits:
     """From the first byte of a request, or from the connect, to the end of its head. Absolute.
     Over it: 408."""
 
+    client_hello_bytes: int = attrs.field(default=65_536, validator=_positive)
+    """What a client may send before its ClientHello is whole. Over it: its name is not looked at,
+    and it is left to OpenSSL, with the default certificate."""
+
+    handshake_seconds: float = attrs.field(default=10.0, validator=_positive)
+    """From the connect to the end of a TLS handshake, where we are the server. Absolute. Over it:
+    the connection is reset."""
+
     keep_alive_seconds: float = attrs.field(default=75.0, validator=_positive)
     """How long a client's connection may wait for its next request."""
 
@@ -104,6 +112,14 @@ class Limits:
 
     body_window_seconds: float = attrs.field(default=60.0, validator=_positive)
     """What ``body_least_rate`` is measured over."""
+
+    proxy_header_bytes: int = attrs.field(default=4_096, validator=_positive)
+    """A header of the PROXY protocol, version 2, with its additions. (One of version 1 has 107.)
+    Over it: the connection is reset."""
+
+    proxy_header_seconds: float = attrs.field(default=5.0, validator=_positive)
+    """From the connect to the end of that header, where a listener asks for one. Absolute. Over
+    it: the connection is reset."""
 
     resolver_threads: int = attrs.field(default=64, validator=_positive)
     """Names that are resolved at the same time; each takes a thread. Over it: they line up."""
