@@ -15,11 +15,9 @@ from zope.interface import implementer
 
 from aluvia.forwarding.connections import Connections
 from aluvia.net.tls import TLSWire
+from aluvia.net.tls_server import server_context
 
 __all__ = ["Certificate", "tls_connections"]
-
-#: What we speak inside TLS (RFC 7301).
-ALPN = b"http/1.1"
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -60,14 +58,7 @@ def tls_connections(
 
 
 def _server_context(certificate: Path, key: Path) -> SSL.Context:
-    context = SSL.Context(SSL.TLS_SERVER_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_options(
-        SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
-    )
-    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
-    context.set_alpn_select_callback(_choose)
+    context = server_context()
     try:
         context.use_certificate_chain_file(str(certificate))
     except SSL.Error:
@@ -80,14 +71,3 @@ def _server_context(certificate: Path, key: Path) -> SSL.Context:
     except SSL.Error:
         raise ValueError(f"{key} has no good key in PEM for {certificate}") from None
     return context
-
-
-def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
-    """
-    Answer a client that offers protocols. One that offers others alone is refused with the alert
-    ``no_application_protocol`` (RFC 7301 section 3.2), since it would not understand us.
-    """
-    if ALPN not in offered:
-        # Whatever is raised here refuses; this kind is what Twisted takes for a failed handshake.
-        raise SSL.Error([("", "", "no protocol in common")])
-    return ALPN

@@ -64,14 +64,26 @@ _BAD_CHAINS = {
 }
 
 
-def client_context(extra_authorities: bytes | None = None) -> SSL.Context:
+def client_context(
+    extra_authorities: bytes | None = None,
+    *,
+    only_authorities: bytes | None = None,
+    certificate: bytes | None = None,
+    key: bytes | None = None,
+    verify: bool = True,
+) -> SSL.Context:
     """
     Make the context for connections on which we are the client: TLS 1.2 or later, ALPN http/1.1.
 
     It loads the platform's authorities, which takes some ten milliseconds: one for all hosts.
 
     :param extra_authorities: certificates in PEM that are trusted besides the platform's.
-    :raises ValueError: if ``extra_authorities`` holds no certificate, or a broken one.
+    :param only_authorities: those that are trusted in place of the platform's.
+    :param certificate: our own and its chain (PEM), for a server that asks for one.
+    :param key: its key (PEM).
+    :param verify: whether the server's chain is verified.
+    :raises ValueError: if there is no certificate where there should be one, or a broken one; or
+        the key is not our certificate's.
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
@@ -79,14 +91,34 @@ def client_context(extra_authorities: bytes | None = None) -> SSL.Context:
     # An idle connection gives its buffers back.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_alpn_protos([b"http/1.1"])
+    if certificate is not None and key is not None:
+        _use(context, certificate, key)
+    if not verify:
+        context.set_verify(SSL.VERIFY_NONE)
+        return context
     context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _note_verification)
-    context.set_default_verify_paths()
-    if extra_authorities is not None:
-        store = context.get_cert_store()
-        assert store is not None  # only a context that could not be made has none
-        for certificate in x509.load_pem_x509_certificates(extra_authorities):
-            store.add_cert(crypto.X509.from_cryptography(certificate))
+    if only_authorities is None:
+        context.set_default_verify_paths()
+    store = context.get_cert_store()
+    assert store is not None  # only a context that could not be made has none
+    for authorities in (extra_authorities, only_authorities):
+        if authorities is not None:
+            for authority in x509.load_pem_x509_certificates(authorities):
+                store.add_cert(crypto.X509.from_cryptography(authority))
     return context
+
+
+def _use(context: SSL.Context, certificate: bytes, key: bytes) -> None:
+    chain = x509.load_pem_x509_certificates(certificate)
+    try:
+        context.use_certificate(crypto.X509.from_cryptography(chain[0]))
+        for each in chain[1:]:
+            context.add_extra_chain_cert(crypto.X509.from_cryptography(each))
+        # A key that is encrypted would be asked for on the terminal.
+        context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, key, b""))
+        context.check_privatekey()
+    except (SSL.Error, crypto.Error):
+        raise ValueError("the key is no good, or is not the certificate's") from None
 
 
 def _note_verification(
@@ -122,6 +154,8 @@ class TLSDialer:
     :param context: see :func:`client_context`.
     :param deadlines: ends a handshake at its deadline.
     :param connect_timeout: for the whole of a dial, the TCP part included; seconds.
+    :param name: the host that is asked for and verified, whichever is dialled; None for that one.
+    :param verify: whether the host is compared with the certificate.
     """
 
     def __init__(
@@ -132,7 +166,11 @@ class TLSDialer:
         deadlines: Deadlines,
         *,
         connect_timeout: float = 10.0,
+        name: str | None = None,
+        verify: bool = True,
     ) -> None:
+        self._name = name
+        self._verify = verify
         self._reactor = reactor
         self._tcp = tcp
         self._deadlines = deadlines
@@ -148,9 +186,11 @@ class TLSDialer:
     def dial(self, host: str, port: int, protocol: IProtocol, failed: Failed) -> Dialing:
         """Connect a protocol; see :meth:`aluvia.net.dial.Dialer.dial`."""
         deadline = self._reactor.seconds() + self._connect_timeout
-        handshake = _Handshake(self._deadlines, host, protocol, failed, deadline)
+        name = host if self._name is None else self._name
+        wanted = name if self._verify else None
+        handshake = _Handshake(self._deadlines, wanted, protocol, failed, deadline)
         wire = TLSWire(self._factory, handshake)
-        wire.host = host
+        wire.host = name
         handshake.begin(self._tcp, host, port, wire)
         return handshake
 
@@ -164,7 +204,7 @@ class _Handshake(LayeredDialing):
     def __init__(
         self,
         deadlines: Deadlines,
-        host: str,
+        host: str | None,
         protocol: IProtocol,
         failed: Failed,
         deadline: float,
@@ -180,7 +220,9 @@ class _Handshake(LayeredDialing):
         """Compare the host, and leave the wire to the protocol."""
         if self._over:
             return
-        wrong = _identity_error(self._transport.getHandle(), self._host)
+        wrong = None
+        if self._host is not None:
+            wrong = _identity_error(self._transport.getHandle(), self._host)
         if wrong is not None:
             self._refuse(DialError("tls_certificate_error", 502, wrong))
             return
