@@ -16,7 +16,7 @@ import aluvia
 from tests.checkout import copy_checkout
 
 #: The commands that ``twistd`` gets, one for each door.
-DOORS = {"aluvia": "--port", "aluvia-gateway": "--proxy"}
+DOORS = {"aluvia": "--port", "aluvia-gateway": "--proxy", "aluvia-edge": "--https"}
 
 SECONDS_FOR_PIP = 600
 

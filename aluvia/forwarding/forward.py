@@ -107,7 +107,7 @@ class Forward(Passage, RoutedFlow):
             self.state = DIALLING
             self._dial()
         else:
-            self._fail(error)
+            self.fail(error)
 
     def _takes_answer(self, head: ResponseHead) -> bool:
         """Whether it is a 407, which is for us, or nobody's to give."""
@@ -118,7 +118,7 @@ class Forward(Passage, RoutedFlow):
             # On plain http only a 407 is the gateway's own; its challenge ends here.
             self._refused(denied(gateway, 407))
         elif self.proxy.policy.own_407:
-            self._fail(DialError("http_protocol_error", 502, "The target answered 407."))
+            self.fail(DialError("http_protocol_error", 502, "The target answered 407."))
         else:
             return False
         return True
@@ -158,7 +158,7 @@ class Forward(Passage, RoutedFlow):
         """The gateway does not know the credentials."""
         if self.state is not SENT or self.kept is None:
             self.renew_for_others()
-            self._fail(refusal)
+            self.fail(refusal)
             return
         upstream, self.upstream = self.upstream, None
         if upstream is not None:
@@ -166,13 +166,13 @@ class Forward(Passage, RoutedFlow):
         # What comes of the body meanwhile is kept.
         self.state = DIALLING
         if not self.renew(refusal):
-            self._fail(refusal)
+            self.fail(refusal)
 
     def _try_again(self) -> None:
         self._dial()
 
     def _give_up(self, error: DialError) -> None:
-        self._fail(error)
+        self.fail(error)
 
     # Inside.
 

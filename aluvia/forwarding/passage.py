@@ -115,7 +115,7 @@ class Passage(Flow):
 
     @abc.abstractmethod
     def _failed(self, error: DialError) -> None:
-        """The upstream did not answer, or not to the end: try another way, or :meth:`_fail`."""
+        """The upstream did not answer, or not to the end: try another way, or :meth:`fail`."""
 
     @abc.abstractmethod
     def _answer_fields(self, head: ResponseHead) -> typing.Sequence[Field]:
@@ -175,7 +175,7 @@ class Passage(Flow):
                 self.response_trailer_fields = self._response_trailers(event.fields)
         if out:
             self.client.write(b"".join(out) if len(out) > 1 else out[0])
-        self._let_answer_flow()
+        self._goes_on()
 
     def upstream_failed(self, error: DialError) -> None:
         """It is gone, or could not be reached."""
@@ -183,6 +183,7 @@ class Passage(Flow):
         if self.state is ANSWERED:
             # It has said what it had to say, and does not want the rest.
             self.upstream = None
+            self._drop_flows()
             self.state = DONE
             self.release("ok")
             self.client.answered()
@@ -251,7 +252,7 @@ class Passage(Flow):
 
     def timed_out(self) -> None:
         """No byte moved for the idle timeout."""
-        self._fail(DialError("http_response_timeout", 504, "The upstream did not answer in time."))
+        self.fail(DialError("http_response_timeout", 504, "The upstream did not answer in time."))
 
     # Inside.
 
@@ -299,7 +300,7 @@ class Passage(Flow):
         """101: the upgrade that the client asked for was accepted."""
         if not self.request_complete or head.upgrade != self.head.upgrade:
             # RFC 9110 section 7.8: to what was offered, and not before the request is whole.
-            self._fail(DialError("http_protocol_error", 502, "The upstream switched out of turn."))
+            self.fail(DialError("http_protocol_error", 502, "The upstream switched out of turn."))
             return
         if self._takes_answer(head):
             return
@@ -325,7 +326,8 @@ class Passage(Flow):
         self.release("ok")
         self.client.answered()
 
-    def _fail(self, error: DialError) -> None:
+    def fail(self, error: DialError) -> None:
+        """Say what went wrong; if an answer has begun, by cutting it short."""
         answering = self.state is ANSWERING or self.state is ANSWERED
         self.let_go()
         self.release(error.error)
@@ -338,9 +340,7 @@ class Passage(Flow):
     def let_go(self) -> None:
         """Leave nothing of it upstream."""
         self.state = DONE
-        for splice in (self._up, self._down):
-            if splice is not None:
-                splice.drop()
+        self._drop_flows()
         if self.dialing is not None:
             self.dialing.cancel()
             self.dialing = None
@@ -349,6 +349,15 @@ class Passage(Flow):
             upstream.abort()
 
     # Bodies that go past us.
+
+    def _drop_flows(self) -> None:
+        for splice in (self._up, self._down):
+            if splice is not None:
+                splice.drop()
+
+    def _goes_on(self) -> None:
+        """Some of the answer has gone to the client, and there is more to come."""
+        self._let_answer_flow()
 
     def _let_answer_flow(self) -> None:
         upstream = self.upstream

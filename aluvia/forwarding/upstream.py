@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 
 from twisted.internet.interfaces import IProtocol
@@ -20,25 +21,27 @@ REQUEST_ID = b"X-Aluvia-Request-ID"
 OURS = FieldNames(prefixes=(b"x-aluvia-",))
 
 
-class Upstreams:
+class KeptConnections:
     """
-    Connections to origins and to the gateway.
+    Upstream connections that are kept between two requests.
 
-    :param door: whose they are, and who keeps the idle ones.
-    :param dialers: ``tcp`` for origins and gateways in the clear, ``tls`` for gateways over TLS.
+    :param door: whose they are.
     """
 
-    def __init__(self, door: Door, dialers: Dialers) -> None:
+    def __init__(self, door: Door) -> None:
         self._clock = door.reactor
-        self._tcp = dialers["tcp"]
-        self._tls = dialers["tls"]
-        self._parent = door.parent_proxies(dialers)
         self._idle = door.idle
         self._limits = door.limits
 
-    def take_idle(self, key: typing.Hashable) -> ClientConnection | None:
-        """A connection that was used before and still stands, or None."""
-        return self._idle.take(key)
+    def take_idle(
+        self, key: typing.Hashable, idle_at_most: float = math.inf
+    ) -> ClientConnection | None:
+        """
+        A connection that was used before and still stands, or None.
+
+        :param idle_at_most: how long ago it was used; seconds.
+        """
+        return self._idle.take(key, idle_at_most)
 
     def put_idle(self, connection: ClientConnection) -> None:
         """Keep a connection for the next request to the same place."""
@@ -49,9 +52,27 @@ class Upstreams:
         connection.transport.resumeProducing()
         self._idle.put(connection.key, connection)
 
+    def forget(self, key: typing.Hashable) -> None:
+        """Close those that are kept for a place: nobody will go there any more."""
+        self._idle.close_those_of(key)
+
     def new_connection(self, key: typing.Hashable) -> ClientConnection:
-        """A connection to be dialled by :meth:`dial_forward`."""
+        """A connection to be dialled."""
         return ClientConnection(key, self._limits, self._clock.seconds(), self._idle.discard)
+
+
+class Upstreams(KeptConnections):
+    """
+    Connections to origins and to the gateway.
+
+    :param dialers: ``tcp`` for origins and gateways in the clear, ``tls`` for gateways over TLS.
+    """
+
+    def __init__(self, door: Door, dialers: Dialers) -> None:
+        super().__init__(door)
+        self._tcp = dialers["tcp"]
+        self._tls = dialers["tls"]
+        self._parent = door.parent_proxies(dialers)
 
     def dial_forward(
         self, route: Route, host: str, port: int, protocol: IProtocol, failed: Failed

@@ -13,7 +13,8 @@ and writing, and when the body is through, this one is theirs again too.
     OVER       nothing          nothing        (``ended`` was called, or nobody wants it)
 
 It ends early, and what is left of the body goes the plain way, where no pipe is to be had, or
-sockets turn out not to splice. The end of a connection goes to its protocol, as always.
+sockets turn out not to splice. The end of a connection goes to its protocol, as always; whoever has
+the body drops it then (:meth:`BodySplice.drop`).
 """
 
 from __future__ import annotations

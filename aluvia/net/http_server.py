@@ -267,8 +267,13 @@ class ServerConnection:
         """So much of the request's body was read; if that was all, its responder is told."""
         self._deliver(self.exchange.was_read(count))
 
+    @property
+    def quiet_seconds(self) -> float:
+        """How long it may be quiet before the responder is told."""
+        return self._pace.idle_seconds
+
     def quiet_for(self, seconds: float) -> None:
-        """From now on this is how long it may be quiet before the responder is told."""
+        """Have it be quiet for so long, from now on."""
         self._pace.idle_seconds = seconds
         if self.phase is _ANSWER:
             self.deadline = self._pace.begin(self.sweep.now)

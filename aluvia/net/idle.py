@@ -84,12 +84,20 @@ class IdleConnections(typing.Generic[Connection]):
         """Return how many are kept."""
         return len(self._keys)
 
-    def take(self, key: Key) -> Connection | None:
-        """Return the connection to this place that was used last, to be used again; or None."""
+    def take(self, key: Key, idle_at_most: float = math.inf) -> Connection | None:
+        """
+        Return the connection to this place that was used last, to be used again; or None.
+
+        :param idle_at_most: how long ago it was used; seconds. One that is about to grow too old
+            passes for idle longer than it is.
+        """
         kept = self._by_key.get(key)
         now = self._clock.seconds()
         while kept:
             connection, expires = kept.popitem()
+            if expires - self._idle_time + idle_at_most < now < expires:
+                kept[connection] = expires
+                return None
             del self._keys[connection]
             if not kept:
                 del self._by_key[key]
@@ -125,6 +133,11 @@ class IdleConnections(typing.Generic[Connection]):
             del kept[connection]
             if not kept:
                 del self._by_key[key]
+
+    def close_those_of(self, key: Key) -> None:
+        """Close every one to this place: nobody will take it."""
+        for connection in list(self._by_key.get(key, ())):
+            self._drop(connection)
 
     def close_all(self) -> None:
         """Close every one of them."""

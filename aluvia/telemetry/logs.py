@@ -73,7 +73,7 @@ class Stream(typing.Protocol):
         """Let it be seen."""
 
 
-def make_observer(level: str, format: str, stream: Stream, redactor: Redactor) -> ILogObserver:
+def make_observer(level: str, format: str, stream: Stream, redactor: Redactor) -> LineObserver:
     """
     A log observer that writes one line per event.
 
@@ -110,6 +110,10 @@ class LineObserver:
         self._stream = stream
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._redactor = redactor
+
+    def set_level(self, level: str) -> None:
+        """Write the events at or above another level from now on; a key of :data:`THRESHOLDS`."""
+        self._threshold = THRESHOLDS[level]
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event, if its level is one to be shown."""

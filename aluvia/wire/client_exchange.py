@@ -71,23 +71,30 @@ class ClientExchange(Exchange):
         return self.reading is DONE and self.writing is DONE and not self._closing
 
     def request(
-        self, method: bytes, target: bytes, fields: typing.Sequence[Field], length: int
+        self,
+        method: bytes,
+        target: bytes,
+        fields: typing.Sequence[Field],
+        length: int,
+        lines: bytes = b"",
     ) -> bytes:
         """Return the head of a request, with its framing and Connection.
 
         :param fields: Host first, then end-to-end ones. With Upgrade among them, Connection says
             so, and a 101 is an answer.
         :param length: of the body, or :data:`~aluvia.wire.framing.CHUNKED`.
+        :param lines: whole lines, each with its CRLF, that go behind the fields: what differs from
+            request to request, where those do not. They are the caller's, and not looked at.
         :raises LocalProtocolError: a request is under way, or this cannot be one.
         """
         if length < CHUNKED:
             raise LocalProtocolError("There is no such length of a request.")
         after_head = BODY if self.writing is IDLE else after(Step.HEAD, self.writing)
-        framing = b""
+        framing = lines
         if length > 0 or (length == 0 and method in _METHODS_WITH_CONTENT):
-            framing = b"Content-Length: %d\r\n" % length
+            framing += b"Content-Length: %d\r\n" % length
         elif length:
-            framing = b"Transfer-Encoding: chunked\r\n"
+            framing += b"Transfer-Encoding: chunked\r\n"
         bare = write_request_head(method, target, 1, fields)
         head = completed(bare, fields, framing)
         self._upgrade_asked = len(head) > len(bare) + len(framing)

@@ -166,7 +166,7 @@ _ORDINARY = _spellings(
     Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-GPC Server Server-Timing
     Set-Cookie SOAPAction Strict-Transport-Security Timing-Allow-Origin Upgrade-Insecure-Requests
     User-Agent Vary WWW-Authenticate X-Cache X-Content-Type-Options X-Frame-Options X-Powered-By
-    X-Request-ID X-Requested-With X-XSS-Protection"""
+    X-Requested-With X-XSS-Protection"""
 )
 
 

@@ -15,3 +15,10 @@ aluvia_gateway = ServiceMaker(
     "An authenticated forward proxy, and the control plane that its clients follow.",
     "aluvia-gateway",
 )
+
+aluvia_edge = ServiceMaker(
+    "aluvia-edge",
+    "aluvia.edge.tap",
+    "A reverse proxy whose routes, backends and certificates change while it runs.",
+    "aluvia-edge",
+)

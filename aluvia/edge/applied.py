@@ -1,0 +1,269 @@
+"""
+The configuration, put to work: routes, members, probes, providers and certificates that run.
+
+A change is prepared first: whatever can fail (a TLS context, an entry point, a backend that is the
+edge itself) is made then, and nothing of it is in use. Putting it in force is assignments. What has
+not changed stays the same object, so that nobody who uses it notices: its slots, the health of its
+members, its connections.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import typing
+
+from twisted.logger import Logger
+
+from aluvia.api.problems import Fault, Problem
+from aluvia.edge.auth import Authenticators
+from aluvia.edge.backends import Place, Places
+from aluvia.edge.certificates import Certificates
+from aluvia.edge.events import Event, EventBus, EventName
+from aluvia.edge.live import LiveRoute, Terms
+from aluvia.edge.model import HealthCheck, Route, Snapshot
+from aluvia.edge.reverse import ReverseProxy
+from aluvia.edge.routing import RouteTable
+from aluvia.net.addresses import literal
+from aluvia.net.errors import DialError
+from aluvia.net.guard import Guard
+from aluvia.upstreams.health import Check, HealthChecks
+from aluvia.upstreams.members import Admin, Member, Members, Wanted
+from aluvia.upstreams.probes import http_probe, tcp_probe
+
+__all__ = ["Applied"]
+
+log = Logger()
+
+Apply = typing.Callable[[], None]
+
+_LOCAL = ("localhost", ".localhost")
+
+
+class Applied:
+    """
+    What runs.
+
+    :param authenticators: those of the providers.
+    :ivar routes: those that are configured, by id.
+    """
+
+    def __init__(
+        self,
+        reactor: typing.Any,
+        proxy: ReverseProxy,
+        certificates: Certificates,
+        places: Places,
+        guard: Guard,
+        bus: EventBus,
+        authenticators: Authenticators,
+    ) -> None:
+        self.routes: dict[str, LiveRoute] = {}
+        self._reactor = reactor
+        self._proxy = proxy
+        self._certificates = certificates
+        self._places = places
+        self._guard = guard
+        self._bus = bus
+        self._authenticators = authenticators
+        self._checks: dict[str, HealthChecks[Place]] = {}
+        self._random = random.Random()
+
+    def prepare(self, before: Snapshot, after: Snapshot) -> Apply:
+        """
+        Make what a snapshot needs.
+
+        :raises Problem: 422; with pointers into the whole document.
+        """
+        faults: list[Fault] = []
+        changes = [
+            (route, self._wanted(route, f"/routes/{at}/backends", faults))
+            for at, route in enumerate(after.routes.values())
+            if self._is_new(route, before, after)
+        ]
+        if faults:
+            raise Problem(422, "invalid_fields", "This cannot be put to work.", faults=faults)
+        apply_certificates = self._certificates.prepare(after)
+        try:
+            apply_providers = self._authenticators.prepared(after.providers)
+        except ValueError as error:
+            raise Problem(
+                422,
+                "invalid_fields",
+                "This cannot be put to work.",
+                faults=[Fault("/authProviders", str(error))],
+            ) from None
+
+        def apply() -> None:
+            apply_certificates()
+            apply_providers()
+            self._apply_routes(after, changes)
+
+        return apply
+
+    def _is_new(self, route: Route, before: Snapshot, after: Snapshot) -> bool:
+        """Whether a route, or who is asked for it, is other than it was."""
+        live = self.routes.get(route.id)
+        provider = route.auth_provider
+        return (
+            live is None
+            or live.route != route
+            or (
+                provider is not None
+                and before.providers.get(provider) != after.providers.get(provider)
+            )
+        )
+
+    def stop(self) -> None:
+        """Probe nobody any more."""
+        for checks in self._checks.values():
+            checks.stop()
+        self._checks.clear()
+
+    # Routes.
+
+    def _apply_routes(
+        self, after: Snapshot, changes: list[tuple[Route, list[Wanted[Place]]]]
+    ) -> None:
+        for id in [id for id in self.routes if id not in after.routes]:
+            self._remove(self.routes.pop(id))
+        for route, wanted in changes:
+            provider = route.auth_provider
+            terms = Terms.of(route, None if provider is None else self._authenticators[provider])
+            live = self.routes.get(route.id)
+            if live is None:
+                live = self.routes[route.id] = self._make(terms)
+                check_changed = True
+            else:
+                check_changed = live.route.health_check != route.health_check
+                live.adopt(terms)
+            self._change_members(live, wanted)
+            if check_changed:
+                self._check(live)
+        self._proxy.routes = RouteTable(self.routes[id] for id in after.routes)
+
+    def _make(self, terms: Terms) -> LiveRoute:
+        strategy = terms.route.strategy.value
+        news = _News(self._bus, terms.route.id, self._reactor.seconds)
+        members: Members[Place] = Members(self._reactor, strategy, news, random=self._random)
+        return LiveRoute(self._reactor, terms, members, self._proxy.tracker)
+
+    def _change_members(self, live: LiveRoute, wanted: list[Wanted[Place]]) -> None:
+        route = live.route
+        before = list(live.members)
+        live.members.timeout = route.timeouts.first_byte
+        live.members.change(wanted, route.strategy.value)
+        after = set(live.members)
+        for member in before:
+            if member not in after:
+                self._proxy.upstreams.forget(member)
+        for id in {member.id for member in before} - {member.id for member in after}:
+            live.forget(id)
+
+    def _remove(self, live: LiveRoute) -> None:
+        checks = self._checks.pop(live.route.id, None)
+        if checks is not None:
+            checks.stop()
+        for member in live.members:
+            self._proxy.upstreams.forget(member)
+        live.remove()
+
+    def _check(self, live: LiveRoute) -> None:
+        """Probe its members as it wants."""
+        route = live.route
+        old = self._checks.pop(route.id, None)
+        if old is not None:
+            old.stop()
+        wanted = route.health_check
+        self._checks[route.id] = HealthChecks(
+            live.members,
+            functools.partial(self._probe, live),
+            self._proxy.sweep,
+            self._reactor,
+            random=self._random,
+            check=None
+            if wanted is None
+            else Check(interval=wanted.interval, rise=wanted.rise, fall=wanted.fall),
+        )
+
+    def _probe(self, live: LiveRoute, member: Member[Place]) -> typing.Any:
+        place = member.target
+        check = live.route.health_check or HealthCheck()
+        if check.path is None:
+            return tcp_probe(place.dialer, place.host, place.port, self._reactor)
+        return http_probe(
+            place.dialer,
+            place.host,
+            place.port,
+            check.path.encode("ascii"),
+            place.host_field,
+            check.expect,
+            self._reactor,
+        )
+
+    def _wanted(self, route: Route, pointer: str, faults: list[Fault]) -> list[Wanted[Place]]:
+        wanted = []
+        for at, backend in enumerate(route.backends):
+            try:
+                place = self._places.place(route, backend)
+                self._see_that_it_is_no_loop(place)
+            except ValueError as error:
+                faults.append(Fault(f"{pointer}/{at}", str(error)))
+                continue
+            admin = Admin(backend.admin.value)
+            wanted.append(Wanted(id=backend.id, target=place, weight=backend.weight, admin=admin))
+        return wanted
+
+    def _see_that_it_is_no_loop(self, place: Place) -> None:
+        """A literal is judged now; what a name leads to, whenever it is dialled."""
+        host = place.host
+        if host == _LOCAL[0] or host.endswith(_LOCAL[1]):
+            host = "127.0.0.1"
+        if literal(host) is None:
+            return
+        try:
+            self._guard.check(host, place.port)
+        except DialError as error:
+            if error.error == "proxy_loop_detected":
+                raise ValueError("the backend is this edge itself") from None
+            raise ValueError(error.detail) from None
+
+
+class _News:
+    """
+    Tells what becomes of the members of a route. (An :class:`aluvia.upstreams.members.Observer`.)
+    """
+
+    def __init__(self, bus: EventBus, route_id: str, now: typing.Callable[[], float]) -> None:
+        self._bus = bus
+        self._route_id = route_id
+        self._now = now
+
+    def member_died(self, member: Member[Place], cause: str) -> None:
+        """It was alive."""
+        log.warn(
+            "Backend {backend} of {route} is dead: {cause}",
+            backend=member.id,
+            route=self._route_id,
+            cause=cause,
+        )
+        self._tell(EventName.BACKEND_DEAD, member, cause=cause)
+
+    def member_revived(self, member: Member[Place]) -> None:
+        """It is alive again."""
+        log.info("Backend {backend} of {route} is back.", backend=member.id, route=self._route_id)
+        self._tell(EventName.BACKEND_ALIVE, member)
+
+    def nobody_alive(self, so: bool) -> None:
+        """Whether requests go to members that are dead."""
+        if so:
+            log.error(
+                "All backends of {route} are dead; requests go to those that are ready, whichever.",
+                route=self._route_id,
+            )
+        else:
+            log.info("{route} has backends that are alive again.", route=self._route_id)
+
+    def _tell(self, name: EventName, member: Member[Place], **more: object) -> None:
+        data = {"routeId": self._route_id, "backendId": member.id, **more}
+        self._bus.publish(Event(name, data, self._now()))

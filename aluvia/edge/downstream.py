@@ -1,0 +1,274 @@
+"""
+One client's connection, and what each of its requests is.
+
+.. code-block:: text
+
+    a request                              goes to
+    -------------------------------------  --------------------------------------------------------
+    no good head, or target                400, and the connection closes
+    CONNECT, TRACE                         405
+    over TLS, a host that has another      421: whoever means it connects to it
+    certificate than was presented
+    a host that no route is for            404
+    plain, where https is wanted           308
+    an address that may not                403
+    ... too often                          429
+    a body that is too large               413
+    any other                              :class:`~aluvia.edge.passage.EdgePassage`
+"""
+
+from __future__ import annotations
+
+import math
+import typing
+
+from aluvia.edge.answers import Refusal
+from aluvia.edge.live import LiveRoute
+from aluvia.edge.passage import EdgePassage
+from aluvia.edge.request_fields import GONE, Client, Outgoing, given_request_id, values_of
+from aluvia.net.http_application import Responder
+from aluvia.net.http_server import ServerConnection
+from aluvia.net.proxy_protocol import announced_peer
+from aluvia.upstreams.members import Health
+from aluvia.wire.errors import ProtocolViolation
+from aluvia.wire.head import RequestHead
+from aluvia.wire.target import Authority, parse_absolute_target, parse_authority
+
+if typing.TYPE_CHECKING:
+    from aluvia.edge.backends import Place
+    from aluvia.edge.certificates import Presented
+    from aluvia.edge.reverse import ReverseProxy
+    from aluvia.upstreams.members import Member
+    from aluvia.wire.headers import Fields
+
+__all__ = ["Downstream"]
+
+_UNSERVED = frozenset([b"CONNECT", b"TRACE"])
+_CHALLENGE = b"/.well-known/acme-challenge/"
+
+_NO_SUCH_METHOD = Refusal(405, "http_request_error", "This method is not for a server like this.")
+_NO_ROUTE = Refusal(404, "destination_not_found", "Nothing is served under this name here.")
+_MISDIRECTED = Refusal(
+    421, "http_request_error", "This connection was made for another name; make one for this."
+)
+_NOT_ADMITTED = Refusal(403, "http_request_denied", "This address may not ask.")
+_TOO_LARGE = Refusal(413, "http_request_error", "The request's body is too large.")
+
+
+class Downstream:
+    """
+    The application of one connection.
+
+    :param secure: whether it is inside TLS, which ends here.
+    :ivar outgoing: what its last request became.
+    """
+
+    __slots__ = (
+        "_client",
+        "_fields",
+        "_given_id",
+        "_heard",
+        "_peer",
+        "_pin",
+        "_port",
+        "_presented",
+        "_secure",
+        "_server_name",
+        "_trusted",
+        "connection_id",
+        "outgoing",
+        "proxy",
+    )
+
+    def __init__(self, proxy: ReverseProxy, *, secure: bool) -> None:
+        self.proxy = proxy
+        self.connection_id = ""
+        self.outgoing = Outgoing()
+        self._secure = secure
+        self._client: Client | None = None
+        self._fields: Fields | None = None
+        self._given_id = ""
+        self._heard: object = None
+        self._peer = ""
+        self._port = b""
+        self._trusted = False
+        self._presented: Presented | None = None
+        self._server_name = ""
+        self._pin: tuple[LiveRoute, Member[Place]] | None = None
+
+    def request(self, connection: ServerConnection, head: RequestHead) -> Responder | None:
+        """Judge one request and send it on its way; the table is in the module's docstring."""
+        proxy = self.proxy
+        began = proxy.clock()
+        proxy.budget.came()
+        if not self.connection_id:
+            self._meet(connection)
+        # The same object for as long as the heads repeat themselves.
+        fields = head.end_to_end(GONE)
+        if fields is not self._fields:
+            self._fields = fields
+            self._given_id = given_request_id(head)
+        request_id = self._given_id or proxy.next_request_id()
+        try:
+            authority, target = _read_target(head)
+        except ProtocolViolation as violation:
+            self.bad_request(connection, violation, head, request_id)
+            return None
+        client = self._client
+        if self._trusted or client is None:
+            client = self._hear(head)
+        host = "" if authority is None else authority.host
+        live = proxy.routes.find(host, target)
+        refusal = self._judge(head, live, host, target, client)
+        if refusal is not None or live is None:
+            proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
+            return None
+        passage = EdgePassage(self, connection, head, live, host, target, client, request_id, began)
+        proxy.start(passage)
+        return None if passage.released or passage.relay is not None else passage
+
+    def bad_request(
+        self,
+        connection: ServerConnection,
+        violation: ProtocolViolation,
+        head: RequestHead | None = None,
+        request_id: str = "",
+    ) -> None:
+        """Refuse what is no good request."""
+        if not self.connection_id:
+            self._meet(connection)
+        refusal = Refusal(violation.status, "http_request_error", violation.reason)
+        self.proxy.refused(
+            self,
+            connection,
+            head,
+            None,
+            refusal,
+            request_id or self.proxy.next_request_id(),
+            self.proxy.clock(),
+            close=True,
+        )
+
+    @property
+    def client_address(self) -> str:
+        """Who asks; of the last request, where a trusted proxy speaks for many."""
+        return self._peer if self._client is None else self._client.address
+
+    # A connection that is authenticated as a whole stays with one member.
+
+    def pin(self, live: LiveRoute, member: Member[Place]) -> None:
+        """It is this one."""
+        self._pin = live, member
+
+    def pinned_to(self, live: LiveRoute) -> Member[Place] | None:
+        """Which one, of this route; None if there is none, or it can take no request."""
+        if self._pin is None or self._pin[0] is not live:
+            return None
+        member = self._pin[1]
+        return member if member.health is Health.ALIVE else None
+
+    # Inside.
+
+    def _meet(self, connection: ServerConnection) -> None:
+        proxy = self.proxy
+        transport = connection.transport
+        self.connection_id = proxy.next_connection_id()
+        announced = announced_peer(transport)
+        self._peer = transport.getPeer().host if announced is None else announced[0]
+        self._port = b"%d" % transport.getHost().port
+        self._trusted = proxy.trusted.trusts(self._peer)
+        self._presented = getattr(transport, "presented", None)
+        self._server_name = getattr(transport, "server_name", "")
+        if not self._trusted:
+            scheme = b"https" if self._secure else b"http"
+            chain = self._peer.encode("ascii")
+            self._client = Client(self._peer, chain, scheme, None, self._port)
+
+    def _hear(self, head: RequestHead) -> Client:
+        """What a trusted proxy says of its client. The same object for the same words."""
+        told = self.proxy.trusted.told(self._peer, head.fields)
+        chain = b", ".join([*values_of(head, b"x-forwarded-for"), self._peer.encode("ascii")])
+        heard = told, chain
+        if heard != self._heard or self._client is None:
+            self._heard = heard
+            scheme = told.proto or ("https" if self._secure else "http")
+            self._client = Client(
+                told.client,
+                chain,
+                scheme.encode("ascii"),
+                told.host.encode("ascii") or None,
+                b"%d" % told.port if told.port else self._port,
+            )
+        return self._client
+
+    def _judge(
+        self,
+        head: RequestHead,
+        live: LiveRoute | None,
+        host: str,
+        target: bytes,
+        client: Client,
+    ) -> Refusal | None:
+        if head.method in _UNSERVED:
+            return _NO_SUCH_METHOD
+        certificates = self.proxy.certificates
+        presented = self._presented
+        if presented is not None and not certificates.map.serves(
+            presented, host, self._server_name
+        ):
+            return _MISDIRECTED
+        if live is None:
+            return _NO_ROUTE
+        if (
+            live.route.auto_https
+            and client.scheme == b"http"
+            and not target.startswith(_CHALLENGE)
+            and certificates.usable(host)
+        ):
+            return self._to_https(host, target)
+        return _judge_by_route(head, live, client)
+
+    def _to_https(self, host: str, target: bytes) -> Refusal:
+        port = self.proxy.https_port
+        authority = Authority(host, None if port in (None, 443) else port)
+        path = target if target.startswith(b"/") else b"/"
+        location = b"https://%b%b" % (str(authority).encode("ascii"), path)
+        return Refusal(
+            308, "http_request_denied", "This is served by https.", ((b"Location", location),)
+        )
+
+
+def _judge_by_route(head: RequestHead, live: LiveRoute, client: Client) -> Refusal | None:
+    """By what the route says of who may ask, how often, and for how much."""
+    terms = live.terms
+    if terms.access is not None and not terms.access.admits(client.address):
+        return _NOT_ADMITTED
+    if live.allowance is not None and (wait := live.allowance.take(client.address)):
+        retry = (b"Retry-After", b"%d" % math.ceil(wait))
+        return Refusal(429, "http_request_denied", "Too many requests.", (retry,))
+    most = terms.route.max_body_bytes
+    if most is not None and head.length > most:
+        return _TOO_LARGE
+    return None
+
+
+def _read_target(head: RequestHead) -> tuple[Authority | None, bytes]:
+    """
+    Which host a request is for, and what of it.
+
+    :raises ProtocolViolation: 400.
+    """
+    target = head.target
+    if target.startswith(b"/"):
+        if b"#" in target:
+            raise ProtocolViolation(400, "A fragment does not belong in a target.")
+    elif target == b"*":
+        if head.method != b"OPTIONS":
+            raise ProtocolViolation(400, "Only OPTIONS is about everything.")
+    elif head.method != b"CONNECT":
+        # RFC 9112 section 3.2.2: a server takes it, and it wins over Host.
+        absolute = parse_absolute_target(target, head.method)
+        if absolute.scheme not in ("http", "https"):
+            raise ProtocolViolation(400, "There is no such scheme here.")
+        return absolute.authority, absolute.origin_form
+    return None if head.host is None else parse_authority(head.host), target

@@ -1,0 +1,257 @@
+"""
+The edge, whole: its store, its configuration, its data path and its API.
+
+.. code-block:: python
+
+    edge = Edge(http_port=8080, https_port=8443)
+    await edge.start()
+    await edge.router.add_route(
+        Route(
+            id="service-a",
+            v_host="api.myapp.com",
+            backends=(Backend(id="node-1", hostname="10.0.0.1", port=3000),),
+        )
+    )
+    edge.events.subscribe("backend.dead", print)
+    ...
+    await edge.stop()
+
+Its process is :mod:`aluvia.edge.service`; the REST API is a face over what is here.
+"""
+
+from __future__ import annotations
+
+import functools
+import typing
+import uuid
+from pathlib import Path
+
+from twisted.internet.defer import maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from aluvia.api.site import BoundedSite
+from aluvia.edge.certificate_files import CertificateFiles
+from aluvia.edge.configuration import Configuration
+from aluvia.edge.events import EventBus
+from aluvia.edge.ingress import Ingress
+from aluvia.edge.key_pairs import judge_pair
+from aluvia.edge.listeners import Listener
+from aluvia.edge.model import AuthProvider, KeyPair
+from aluvia.edge.observing import Observing, SetLogLevel
+from aluvia.edge.passwords import hash_secrets
+from aluvia.edge.router import Router
+from aluvia.edge.routes_file import read_routes_file
+from aluvia.edge.settings import IN_MEMORY, Settings
+from aluvia.net.connecting import ClientWire
+from aluvia.net.dial import Connect
+from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.process.supervise import local_url
+from aluvia.store.engine import Store
+
+if typing.TYPE_CHECKING:
+    from aluvia.edge.rest import EdgeAPI
+
+__all__ = ["Edge"]
+
+log = Logger()
+
+
+class Edge:
+    """
+    An edge. Of each port 0 is any free one, and None is none.
+
+    :param settings: all of them; else what the other parameters say, on this machine's loopback,
+        and in memory.
+    :param token: what the API asks for; None for no API.
+    :param connect: makes the connections to backends.
+    :ivar events: what happens here; see :mod:`aluvia.edge.events`.
+    :ivar ingress: its data path.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        http_port: int | None = 0,
+        https_port: int | None = None,
+        token: str | None = None,
+        api_port: int = 0,
+        db: Path = IN_MEMORY,
+        reactor: typing.Any = None,
+        connect: Connect = ClientWire.connect,
+        set_log_level: SetLogLevel | None = None,
+    ) -> None:
+        if reactor is None:
+            from twisted.internet import reactor  # noqa: PLC0415
+        if settings is None:
+            settings = Settings(
+                http=_on_loopback(http_port),
+                https=_on_loopback(https_port),
+                api=("127.0.0.1", api_port),
+                db=db,
+            )
+        self.settings = settings
+        self.ingress = Ingress(settings, reactor, connect=connect)
+        self.events: EventBus = self.ingress.bus
+        self._reactor = reactor
+        self._token = token
+        self._store = Store(settings.db, reactor.callFromThread)
+        self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
+        self._router = Router(self._configuration)
+        self._observing = Observing(
+            self.ingress, reactor.seconds, settings.log_level, set_log_level
+        )
+        self._files = _certificate_files(settings, self.ingress)
+        self._api: EdgeAPI | None = None
+        self._api_site: BoundedSite | None = None
+        self._api_port: IListeningPort | None = None
+
+    @property
+    def router(self) -> Router:
+        """Its routes."""
+        return self._router
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where it listens, by the names ``http``, ``https`` and ``api``. Since the start."""
+        urls = {name: local_url(*self.ingress.place(name)) for name in self.ingress.ports}
+        if "https" in urls:
+            urls["https"] = urls["https"].replace("http:", "https:", 1)
+        if self._api_port is not None:
+            urls["api"] = local_url(self.settings.api[0], port_of(self._api_port))
+        return urls
+
+    @property
+    def api_port(self) -> int | None:
+        """Of the REST API; None where there is none. Since the start."""
+        return None if self._api_port is None else port_of(self._api_port)
+
+    async def start(self) -> None:
+        """
+        Read what is kept, put it in force, and listen.
+
+        :raises StoreError: the store cannot be opened, or is not ours, or is damaged.
+        :raises SettingsError: the routes file cannot be used; it has a line for each fault.
+        :raises ValueError: a certificate cannot be used, or there is no such socket.
+        :raises OSError: a port cannot be bound, or a file cannot be opened.
+        """
+        await self._store.open()
+        if self._files is not None:
+            self._files.start()
+        await self._configuration.start()
+        await self.read_routes()
+        name = "http"
+        try:
+            self.ingress.open()
+            name = "API"
+            if self._token is not None:
+                self._listen_for_api(self._token)
+        except CannotListenError as error:
+            raise bind_error(name, error) from None
+
+    async def read_routes(self) -> None:
+        """
+        Read the routes file, if there is one, and put it in force.
+
+        :raises SettingsError: it cannot be used; what was in force stays so.
+        """
+        path = self.settings.routes
+        if path is None:
+            return
+        # Passwords in it take their time to hash, and the reactor has none.
+        state = self._configuration.state
+        read = await self.ingress.threads.do(
+            functools.partial(read_routes_file, path, state, make_id, judge_pair=self._judge_pair)
+        )
+        for note in read.notes:
+            log.info("{path}: {note}", path=str(path), note=note)
+        await self._configuration.change(lambda _: read.value)
+
+    def read_certificates(self) -> None:
+        """Look at the certificate files now."""
+        if self._files is not None:
+            self._files.look_now()
+
+    def reopen_access_log(self) -> None:
+        """Write on in a new file, where the old one was moved away."""
+        if self.ingress.proxy.access_log is not None:
+            self.ingress.proxy.access_log.reopen()
+
+    def let_watchers_go(self) -> None:
+        """Whoever waits for a change, or listens to events, is answered."""
+        self._configuration.watch.end()
+        if self._api is not None:
+            self._api.end()
+
+    async def stop(self, drain_timeout: float = 0.0) -> None:
+        """
+        Take no new connections, give live ones so many seconds, and leave nothing behind.
+
+        It may be called again, also to end at once.
+        """
+        self.let_watchers_go()
+        await self.ingress.stop(drain_timeout)
+        await self.end()
+
+    async def end(self) -> None:
+        """End what is behind the data path. After that has stopped."""
+        if self._api_port is not None and self._api_site is not None:
+            await maybeDeferred(self._api_port.stopListening)
+            self._api_site.close()
+            # What was closed just now is gone in the next turn.
+            await deferLater(self._reactor, 0)
+        if self._files is not None:
+            self._files.stop()
+        await self._configuration.stop()
+        await self.ingress.closed()
+        await self._store.close()
+
+    def _listen_for_api(self, token: str) -> None:
+        # Klein installs a reactor: not before there is one that was chosen.
+        from aluvia.edge.rest import EdgeAPI  # noqa: PLC0415
+        from aluvia.edge.rest_documents import Documents  # noqa: PLC0415
+
+        documents = Documents(
+            make_id=make_id,
+            hash_secrets=self._hash_secrets,
+            judge_pair=self._judge_pair,
+        )
+        self._api = EdgeAPI(
+            self._configuration, documents, self._observing, self.events, token, self._reactor
+        )
+        self._api_site = self._api.site()
+        self._api_port = listen_stock(self._reactor, *self.settings.api, self._api_site)
+
+    async def _hash_secrets(
+        self, document: object, known: typing.Mapping[str, AuthProvider]
+    ) -> typing.Any:
+        return await hash_secrets(document, self.ingress.threads, known)
+
+    def _judge_pair(self, pair: KeyPair, domain: str) -> list[str]:
+        return judge_pair(pair, domain, self._reactor.seconds())
+
+
+def make_id() -> str:
+    """Make an id for what came without one."""
+    return str(uuid.uuid4())
+
+
+def _on_loopback(port: int | None) -> Listener | None:
+    return None if port is None else Listener(address="127.0.0.1", port=port)
+
+
+def _certificate_files(settings: Settings, ingress: Ingress) -> CertificateFiles | None:
+    default = None
+    if settings.default_certificate is not None and settings.default_key is not None:
+        default = settings.default_certificate, settings.default_key
+    if default is None and settings.certificates is None:
+        return None
+    return CertificateFiles(
+        ingress.sweep,
+        ingress.certificates.use_files,
+        directory=settings.certificates,
+        default=default,
+    )

@@ -1,0 +1,145 @@
+"""The data path of the edge, whole: its ports, its routes, and its ways to backends."""
+
+from __future__ import annotations
+
+import typing
+
+import attrs
+
+from aluvia.edge.access_log import open_access_log
+from aluvia.edge.applied import Applied
+from aluvia.edge.auth import Authenticators, Means
+from aluvia.edge.backends import Places
+from aluvia.edge.certificates import Certificates
+from aluvia.edge.events import EventBus
+from aluvia.edge.hashing_threads import HashingThreads
+from aluvia.edge.listeners import open_listener
+from aluvia.edge.reverse import Connections, ReverseProxy
+from aluvia.edge.settings import Settings
+from aluvia.edge.statistics import Tracker
+from aluvia.edge.tls_listening import TLSCounters, TLSListening
+from aluvia.edge.trusted import TrustedProxies
+from aluvia.net.connecting import ClientWire
+from aluvia.net.dial import Connect, Dialer, TCPDialer
+from aluvia.net.door import Door
+from aluvia.net.guard import Guard
+from aluvia.wire.limits import DEFAULT_LIMITS, Limits
+
+__all__ = ["Ingress"]
+
+#: Of what asks hooks; seconds. They have a time-out of their own besides.
+CONNECT_SECONDS = 10.0
+
+
+class Ingress(Door):
+    """
+    The reverse proxy. Its ports are ``http`` and ``https``.
+
+    :param connect: makes the connections to backends.
+    :ivar bus: tells what happens here.
+    :ivar tracker: what has happened.
+    :ivar certificates: those in force.
+    :ivar threads: for what takes the processor for long.
+    :ivar applied: what the configuration has become.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reactor: typing.Any,
+        *,
+        connect: Connect = ClientWire.connect,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        super().__init__(
+            reactor,
+            max_connections=settings.max_connections,
+            connect_timeout=CONNECT_SECONDS,
+            limits=attrs.evolve(limits, keep_alive_seconds=settings.idle_timeout),
+        )
+        self.bus = EventBus()
+        self.tracker = Tracker(reactor, self.sweep)
+        self.certificates = Certificates(reactor)
+        self.tls_counters = TLSCounters()
+        self._settings = settings
+        self._guard = Guard(self._own_places)
+        self._connect = connect
+        self.threads = HashingThreads(reactor.callFromThread)
+        self.proxy = ReverseProxy(
+            self,
+            self.certificates,
+            TrustedProxies(settings.trusted_proxies),
+            self.tracker,
+            self.bus,
+        )
+        means = Means(reactor, self.over_tls(self._tcp(CONNECT_SECONDS)), self.threads)
+        self._authenticators = Authenticators(means)
+        self.applied = Applied(
+            reactor,
+            self.proxy,
+            self.certificates,
+            Places(reactor, self.sweep, self._tcp),
+            self._guard,
+            self.bus,
+            self._authenticators,
+        )
+
+    def open(self) -> None:
+        """
+        Open the ports, and take connections.
+
+        :raises CannotListenError: one cannot be bound. :meth:`stop` is still to be called.
+        :raises ValueError: systemd has not given us what one is to be.
+        :raises OSError: the access log cannot be opened.
+        """
+        settings = self._settings
+        if settings.access_log is not None:
+            self.proxy.access_log = open_access_log(str(settings.access_log), self.sweep)
+        if settings.http is not None:
+            open_listener(self, "http", settings.http, Connections(self.proxy, secure=False))
+        if settings.https is not None:
+            inside = TLSListening(
+                Connections(self.proxy, secure=True),
+                self.certificates,
+                self.sweep,
+                self.reactor,
+                counters=self.tls_counters,
+                limits=self.limits,
+            )
+            open_listener(self, "https", settings.https, inside)
+            self.proxy.https_port = self.place("https")[1]
+        self.admit(settings.max_connections_per_address)
+
+    async def closing(self) -> None:
+        """Probe nobody any more."""
+        self.applied.stop()
+
+    def drained(self) -> None:
+        """Every client is gone; what a backend has yet to take goes with them."""
+        self.proxy.end()
+        self.tracker.stop()
+
+    async def closed(self) -> None:
+        """End what answers for nobody any more. After :meth:`stop`."""
+        await self._authenticators.stop()
+        self.threads.stop()
+        if self.proxy.access_log is not None:
+            self.proxy.access_log.close()
+
+    def _own_places(self) -> list[tuple[str, int]]:
+        """Where it listens; also before it does, for what is configured by then."""
+        wanted = [self._settings.http, self._settings.https]
+        return [
+            *self.own,
+            *((each.address, each.port) for each in wanted if each is not None and each.address),
+        ]
+
+    def _tcp(self, connect_timeout: float) -> Dialer:
+        return TCPDialer(
+            self.reactor,
+            self.resolver,
+            self._guard,
+            self.sweep,
+            connect=self._connect,
+            connect_timeout=connect_timeout,
+        )

@@ -1,0 +1,163 @@
+"""
+A route that runs: its members, its slots, and what of its configuration is worked out beforehand.
+
+It stays the same object through every change of the route, so that what is under way there is
+counted where it began.
+"""
+
+from __future__ import annotations
+
+import typing
+
+import attrs
+
+from aluvia.api.allowance import Allowance
+from aluvia.edge.access_list import AccessList
+from aluvia.edge.admission import Admission
+from aluvia.edge.backends import Place
+from aluvia.edge.model import Route
+from aluvia.edge.request_fields import Wishes, hyphened
+from aluvia.edge.statistics import Track, Tracker
+from aluvia.edge.verdicts import Authenticator
+from aluvia.upstreams.members import Members
+from aluvia.wire.headers import FieldNames
+
+if typing.TYPE_CHECKING:
+    from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["LiveRoute", "Terms"]
+
+#: Client addresses whose rate is kept, for each route.
+MOST_RATED = 10_000
+
+_NO_NAMES = FieldNames()
+
+
+@attrs.frozen
+class Terms:
+    """
+    What a route's configuration comes to, as the data path needs it.
+
+    :ivar access: None where everybody may ask.
+    :ivar authenticator: None where nobody is asked.
+    """
+
+    route: Route
+    wishes: Wishes
+    access: AccessList | None
+    authenticator: Authenticator | None
+
+    @classmethod
+    def of(cls, route: Route, authenticator: Authenticator | None) -> Terms:
+        """Work them out."""
+        injected = tuple(
+            (name.encode("ascii"), value.encode("latin-1")) for name, value in route.headers
+        )
+        names = FieldNames(frozenset(hyphened(name) for name, _ in injected))
+        removed = _NO_NAMES if authenticator is None else authenticator.removed
+        return cls(
+            route,
+            Wishes(names | removed, injected, route.preserve_host, route.forwarded),
+            AccessList(route.allow, route.deny) if route.allow or route.deny else None,
+            authenticator,
+        )
+
+
+class LiveRoute:
+    """
+    One route, for as long as it is configured.
+
+    :ivar terms: what is in force.
+    :ivar streams: WebSockets and event streams that are open.
+    :ivar removed: whether it is configured no more: what is under way there comes to its end.
+    :ivar overflowed: requests that found no room in line.
+    :ivar retried: requests that were sent to another member.
+    :ivar allowance: how often a client may ask; None for no limit.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_tracker",
+        "_tracks",
+        "admission",
+        "allowance",
+        "members",
+        "overflowed",
+        "removed",
+        "retried",
+        "streams",
+        "terms",
+    )
+
+    def __init__(
+        self, clock: IReactorTime, terms: Terms, members: Members[Place], tracker: Tracker
+    ) -> None:
+        route = terms.route
+        self._tracker = tracker
+        self._tracks: dict[str, Track] = {}
+        self.removed = False
+        self._clock = clock
+        self.terms = terms
+        self.members = members
+        self.streams = self.overflowed = self.retried = 0
+        self.admission = Admission(
+            clock, route.req_active_length, route.req_queue_length, route.queue_timeout_ms / 1000
+        )
+        self.allowance = self._allowance(route)
+
+    @property
+    def route(self) -> Route:
+        """As configured."""
+        return self.terms.route
+
+    @property
+    def v_host(self) -> str:
+        """As configured."""
+        return self.terms.route.v_host
+
+    @property
+    def path_prefix(self) -> str | None:
+        """As configured."""
+        return self.terms.route.path_prefix
+
+    def track(self, backend_id: str) -> Track:
+        """
+        Where requests are counted that end with this backend.
+
+        :param backend_id: empty for none.
+        """
+        track = self._tracks.get(backend_id)
+        if track is None:
+            track = self._tracker.track(self.route.id, backend_id)
+            if not self.removed:
+                self._tracks[backend_id] = track
+        return track
+
+    def forget(self, backend_id: str) -> None:
+        """A backend is configured no more."""
+        self._tracks.pop(backend_id, None)
+        self._tracker.forget_backend(self.route.id, backend_id)
+
+    def remove(self) -> None:
+        """It is configured no more."""
+        self.removed = True
+        self._tracks.clear()
+        self._tracker.forget(self.route.id)
+
+    def adopt(self, terms: Terms) -> None:
+        """Have other terms from now on. What is under way goes on by those it began with."""
+        before, after = self.terms.route, terms.route
+        self.terms = terms
+        self.admission.change(
+            after.req_active_length, after.req_queue_length, after.queue_timeout_ms / 1000
+        )
+        if before.rate_limit != after.rate_limit:
+            self.allowance = self._allowance(after)
+
+    def _allowance(self, route: Route) -> Allowance | None:
+        limit = route.rate_limit
+        if limit is None:
+            return None
+        return Allowance(
+            self._clock, burst=limit.burst, seconds=1 / limit.per_second, most=MOST_RATED
+        )

@@ -1,0 +1,134 @@
+"""
+What of the API is not about one resource of the configuration.
+
+===============================  ===================================================================
+``GET /stats``                   how it does; ``/stats/:vHost`` for one route
+``GET|PUT /log-level``           what is logged; until the process ends
+``GET /openapi.json``            the API's description, and ``/docs`` for people
+``/healthz``, ``/readyz``        alive; whether new requests are taken. Both without a token
+``/metrics``                     Prometheus text, or OpenMetrics for whoever asks for it
+===============================  ===================================================================
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+
+from twisted.web.http import Request
+
+from aluvia.api.answers import prepare, send_json
+from aluvia.api.bodies import JSON, read_object
+from aluvia.api.problems import Fault, Problem
+from aluvia.api.queries import Query, read_flag
+from aluvia.edge.configuration import Configuration
+from aluvia.edge.observed import Observed
+from aluvia.edge.openapi import describe
+from aluvia.edge.rest_paths import BASE, Path
+from aluvia.edge.rest_routes import find_route
+from aluvia.telemetry.exposition import expose
+from aluvia.telemetry.logs import THRESHOLDS
+
+__all__ = ["OtherResources"]
+
+#: The page for people: its files, by the segment that they are found at.
+_PAGE = {
+    "": ("viewer.html", b"text/html; charset=utf-8"),
+    "/viewer.css": ("viewer.css", b"text/css; charset=utf-8"),
+    "/viewer.js": ("viewer.js", b"text/javascript; charset=utf-8"),
+}
+
+#: Nothing but its own script and style, and nobody but this API is talked to.
+_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+class OtherResources:
+    """Everything else."""
+
+    def __init__(self, configuration: Configuration, observed: Observed) -> None:
+        self._configuration = configuration
+        self._observed = observed
+
+    def paths(self) -> list[Path]:
+        """Where it is."""
+        return [
+            Path("GET", f"{BASE}/stats", self.show_stats),
+            Path("GET", f"{BASE}/stats/<vHost>", self.show_stats_of_route),
+            Path("GET", f"{BASE}/log-level", self.show_log_level),
+            Path("PUT", f"{BASE}/log-level", self.put_log_level, frozenset({"dry_run"})),
+            Path("GET", f"{BASE}/openapi.json", self.show_description),
+            *(
+                Path("GET", f"{BASE}/docs{end}", functools.partial(_file, *found), public=True)
+                for end, found in _PAGE.items()
+            ),
+            Path("GET", "/healthz", self.show_health, public=True),
+            Path("GET", "/readyz", self.show_readiness, public=True),
+            Path("GET", "/metrics", self.show_metrics),
+        ]
+
+    def show_stats(self, request: Request, query: Query) -> bytes:
+        """Of all routes together."""
+        return send_json(request, 200, dict(self._observed.stats(None)))
+
+    def show_stats_of_route(self, request: Request, query: Query, v_host: str) -> bytes:
+        """Of one of them."""
+        route = find_route(self._configuration.state, v_host)
+        return send_json(request, 200, dict(self._observed.stats(route.id)))
+
+    def show_log_level(self, request: Request, query: Query) -> bytes:
+        """As it is now."""
+        return send_json(request, 200, {"level": self._observed.log_level})
+
+    def put_log_level(self, request: Request, query: Query) -> bytes:
+        """Make it another one."""
+        dry_run = read_flag(query, "dry_run")
+        document = read_object(request, (JSON,))
+        faults = [
+            Fault("/" + name.replace("~", "~0").replace("/", "~1"), "is unknown")
+            for name in list(document)[:100]
+            if name != "level"
+        ]
+        level = document.get("level")
+        if not isinstance(level, str) or level not in THRESHOLDS:
+            faults.append(Fault("/level", f"must be one of {', '.join(THRESHOLDS)}"))
+        if faults or not isinstance(level, str):
+            raise Problem(422, "invalid_fields", "That is no log level.", faults)
+        if not dry_run:
+            self._observed.set_log_level(level)
+        return send_json(request, 200, {"level": level})
+
+    def show_description(self, request: Request, query: Query) -> bytes:
+        """What there is."""
+        return send_json(request, 200, describe())
+
+    def show_health(self, request: Request, query: Query) -> bytes:
+        """Alive."""
+        return send_json(request, 200, dict(self._observed.health()))
+
+    def show_readiness(self, request: Request, query: Query) -> bytes:
+        """Ready."""
+        facts = dict(self._observed.readiness())
+        return send_json(request, 200 if facts["ready"] else 503, facts)
+
+    def show_metrics(self, request: Request, query: Query) -> bytes:
+        """The numbers."""
+        accept = (request.getHeader(b"accept") or b"").decode("latin-1")
+        body, content_type = expose(self._observed.families(), accept)
+        prepare(request, 200, content_type.encode("ascii"))
+        return body
+
+
+def _file(name: str, content_type: bytes, request: Request, query: Query) -> bytes:
+    prepare(request, 200, content_type)
+    request.setHeader(b"Content-Security-Policy", _POLICY)
+    request.setHeader(b"Referrer-Policy", b"no-referrer")
+    return _read(name)
+
+
+@functools.cache
+def _read(name: str) -> bytes:
+    """One of the few files that there are."""
+    return importlib.resources.files("aluvia.edge").joinpath("viewer", name).read_bytes()

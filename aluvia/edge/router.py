@@ -1,0 +1,155 @@
+"""
+The Python face of the configuration: routes, backends and certificates, changed by a program.
+
+Each change is what the REST API makes of a request: judged as a whole, kept in the store, and then
+in force. What cannot be is a :class:`~aluvia.api.problems.Problem`, and nothing has changed.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from aluvia.edge.answering import not_there
+from aluvia.edge.configuration import Configuration
+from aluvia.edge.fields import judge_route
+from aluvia.edge.model import AdminState, Backend, Certificate, Route, Snapshot
+from aluvia.edge.rest_routes import _see_that_there_is_room as see_that_there_is_room
+from aluvia.edge.rest_routes import find_route
+from aluvia.edge.snapshots import (
+    with_backend,
+    with_certificate,
+    with_route,
+    without_backend,
+    without_certificate,
+    without_route,
+)
+
+__all__ = ["Router"]
+
+
+class Router:
+    """
+    The routes of an edge.
+
+    :param configuration: started.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+
+    @property
+    def routes(self) -> tuple[Route, ...]:
+        """Those that are in force."""
+        return tuple(self._configuration.state.routes.values())
+
+    async def add_route(self, route: Route) -> Route:
+        """
+        Serve one more vhost, or one more part of one.
+
+        :return: the route as it is in force.
+        :raises Problem: 409 if there is such a route; 422 if it cannot be.
+        """
+        judged = judge_route(route)
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            see_that_there_is_room(snapshot, judged, None)
+            return with_route(snapshot, judged)
+
+        return (await self._configuration.change(edit)).routes[judged.id]
+
+    async def put_route(self, route: Route) -> Route:
+        """
+        Have this route in place of the one with its id, if there is one.
+
+        :raises Problem: 409 if another route is for the same; 422 if it cannot be.
+        """
+        judged = judge_route(route)
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            see_that_there_is_room(snapshot, judged, snapshot.routes.get(judged.id))
+            return with_route(snapshot, judged)
+
+        return (await self._configuration.change(edit)).routes[judged.id]
+
+    async def remove_route(self, name: str) -> None:
+        """
+        Serve it no more. What is under way comes to its end.
+
+        :param name: its id, or its vhost.
+        :raises Problem: 404 if there is none; 409 if its vhost has several.
+        """
+        await self._configuration.change(
+            lambda snapshot: without_route(snapshot, find_route(snapshot, name).id)
+        )
+
+    async def add_backend(self, name: str, backend: Backend) -> None:
+        """
+        Give a route one more backend, or another one in place of that with its id.
+
+        :raises Problem: 404, 409; 422 if it cannot be.
+        """
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            route = find_route(snapshot, name)
+            changed = with_backend(snapshot, route, backend).routes[route.id]
+            return with_route(snapshot, judge_route(changed))
+
+        await self._configuration.change(edit)
+
+    async def remove_backend(self, name: str, backend_id: str) -> None:
+        """
+        Take a backend from a route.
+
+        :raises Problem: 404, 409.
+        """
+        await self._configuration.change(
+            lambda snapshot: _without_backend(snapshot, name, backend_id)
+        )
+
+    async def mark_dead(self, name: str, backend_id: str) -> None:
+        """
+        Take a backend out for maintenance: nothing new goes there, and no probe brings it back.
+
+        :raises Problem: 404, 409.
+        """
+        await self._become(name, backend_id, AdminState.MAINT)
+
+    async def mark_draining(self, name: str, backend_id: str) -> None:
+        """Send nothing new to a backend; what is under way comes to its end."""
+        await self._become(name, backend_id, AdminState.DRAIN)
+
+    async def mark_ready(self, name: str, backend_id: str) -> None:
+        """Have a backend among the others again."""
+        await self._become(name, backend_id, AdminState.READY)
+
+    async def put_certificate(self, certificate: Certificate) -> None:
+        """
+        Show this certificate for its domain from now on.
+
+        :raises Problem: 422 if it cannot be used.
+        """
+        await self._configuration.change(lambda snapshot: with_certificate(snapshot, certificate))
+
+    async def remove_certificate(self, domain: str) -> None:
+        """Show it no more. Harmless where there is none."""
+        await self._configuration.change(lambda snapshot: without_certificate(snapshot, domain))
+
+    async def _become(self, name: str, backend_id: str, admin: AdminState) -> None:
+        def edit(snapshot: Snapshot) -> Snapshot:
+            route, backend = _find_backend(snapshot, name, backend_id)
+            return with_backend(snapshot, route, attrs.evolve(backend, admin=admin))
+
+        await self._configuration.change(edit)
+
+
+def _without_backend(snapshot: Snapshot, name: str, backend_id: str) -> Snapshot:
+    route, backend = _find_backend(snapshot, name, backend_id)
+    return without_backend(snapshot, route, backend.id)
+
+
+def _find_backend(snapshot: Snapshot, name: str, backend_id: str) -> tuple[Route, Backend]:
+    route = find_route(snapshot, name)
+    for backend in route.backends:
+        if backend.id == backend_id:
+            return route, backend
+    raise not_there("backend")

@@ -1,0 +1,228 @@
+"""
+The configuration as the store keeps it: a document for each route, certificate and provider.
+
+A document is what the API would show of it with its secrets, so that one who looks into the file
+can read it. Beside a route's there are the revisions of its backends, which are resources of their
+own and have no row.
+
+.. code-block:: json
+
+    {"document": {"id": "a", "vHost": "a.example"}, "backends": {"node-1": 17}}
+"""
+
+from __future__ import annotations
+
+import typing
+
+import attrs
+from sqlalchemy import Connection
+
+from aluvia.api.problems import Problem
+from aluvia.edge import fields
+from aluvia.edge.model import AuthProvider, Backend, Certificate, Route, Snapshot
+from aluvia.store import resources
+from aluvia.store.resources import Resource
+from aluvia.store.revisions import next_revision, store_name
+
+__all__ = ["CERTIFICATE", "PROVIDER", "ROUTE", "Difference", "Stored", "differences", "load"]
+
+ROUTE = "route"
+CERTIFICATE = "certificate"
+PROVIDER = "provider"
+
+Thing: typing.TypeAlias = Route | Certificate | AuthProvider
+T = typing.TypeVar("T", Route, Certificate, AuthProvider)
+
+
+@attrs.frozen
+class Stored:
+    """
+    What a store had in it.
+
+    :ivar name: the store's.
+    """
+
+    name: str
+    snapshot: Snapshot
+
+
+@attrs.frozen
+class Difference:
+    """
+    One thing that is not as it was.
+
+    :ivar kind: :data:`ROUTE`, :data:`CERTIFICATE` or :data:`PROVIDER`.
+    :ivar key: its id, or its domain.
+    :ivar before: None if it is new.
+    :ivar after: None if it is gone.
+    """
+
+    kind: str
+    key: str
+    before: Thing | None
+    after: Thing | None
+
+    @property
+    def change(self) -> str:
+        """``added``, ``changed`` or ``removed``."""
+        if self.before is None:
+            return "added"
+        return "changed" if self.after is not None else "removed"
+
+
+def differences(before: Snapshot, after: Snapshot) -> list[Difference]:
+    """What is different in one of them from the other; what is gone comes first."""
+    gone: list[Difference] = []
+    there: list[Difference] = []
+    for kind in (ROUTE, CERTIFICATE, PROVIDER):
+        old, new = _things(before, kind), _things(after, kind)
+        gone += [Difference(kind, key, old[key], None) for key in old if key not in new]
+        for key, value in new.items():
+            known = old.get(key)
+            if known is not value and known != value:
+                there.append(Difference(kind, key, known, value))
+    return gone + there
+
+
+def keep(
+    connection: Connection, before: Snapshot, after: Snapshot, changes: typing.Sequence[Difference]
+) -> Snapshot:
+    """
+    Write what is different; in the store's thread, in a transaction.
+
+    :return: ``after``, with the revisions that its things have now, and in the order in which they
+        will be read again.
+    :raises StoreError: it is not to be committed.
+    """
+    made: dict[tuple[str, str], Thing] = {}
+    first = next_revision(connection, len(changes))
+    for revision, each in enumerate(changes, first):
+        seen = None if each.before is None else each.before.revision
+        if each.after is None:
+            assert seen is not None  # or nothing is different
+            resources.remove(connection, each.kind, each.key, seen)
+        else:
+            thing = _stamped(each, each.after, revision)
+            resources.put(connection, each.kind, each.key, _body(thing), revision, seen)
+            made[each.kind, each.key] = thing
+    return Snapshot(
+        routes=_ordered(ROUTE, before.routes, after.routes, made),
+        certificates=_ordered(CERTIFICATE, before.certificates, after.certificates, made),
+        providers=_ordered(PROVIDER, before.providers, after.providers, made),
+    )
+
+
+def load(connection: Connection, dialers: typing.Collection[str]) -> Stored:
+    """
+    Read all of it; in the store's thread.
+
+    Certificates are not judged again: one that has expired meanwhile is no reason not to start.
+
+    :param dialers: those that this edge has.
+    :raises StoreDamagedError: a document that cannot be read, by its name.
+    """
+    found: dict[str, dict[str, typing.Any]] = {ROUTE: {}, CERTIFICATE: {}, PROVIDER: {}}
+    for resource in resources.every(connection):
+        try:
+            thing = _read(resource, dialers)
+        except Problem as problem:
+            why = "; ".join(f"{fault.pointer} {fault.detail}" for fault in problem.faults)
+            raise resources.unreadable(resource.kind, resource.key, why or problem.detail) from None
+        if _key(thing) != resource.key:
+            raise resources.unreadable(resource.kind, resource.key, "it is of another name")
+        found[resource.kind][resource.key] = thing
+    return Stored(
+        store_name(connection),
+        Snapshot(routes=found[ROUTE], certificates=found[CERTIFICATE], providers=found[PROVIDER]),
+    )
+
+
+def _read(resource: Resource, dialers: typing.Collection[str]) -> Thing:
+    if resource.kind == ROUTE:
+        return _route(resource, dialers)
+    document, revision = _document(resource), resource.revision
+    if resource.kind == CERTIFICATE:
+        return attrs.evolve(fields.read_certificate(document).value, revision=revision)
+    if resource.kind == PROVIDER:
+        return attrs.evolve(fields.read_provider(document, _no_id).value, revision=revision)
+    # Nothing is passed over: what is not known now would not be missed.
+    raise resources.unreadable(resource.kind, resource.key, "no such thing is known")
+
+
+def _key(thing: Thing) -> str:
+    return thing.domain if isinstance(thing, Certificate) else thing.id
+
+
+def _things(snapshot: Snapshot, kind: str) -> typing.Mapping[str, Thing]:
+    things: dict[str, typing.Mapping[str, Thing]] = {
+        ROUTE: snapshot.routes,
+        CERTIFICATE: snapshot.certificates,
+        PROVIDER: snapshot.providers,
+    }
+    return things[kind]
+
+
+def _stamped(each: Difference, wanted: Thing, revision: int) -> Thing:
+    if not isinstance(wanted, Route):
+        return attrs.evolve(wanted, revision=revision)
+    before = each.before if isinstance(each.before, Route) else None
+    backends = _backends(wanted, before, revision)
+    return attrs.evolve(wanted, revision=revision, backends=backends)
+
+
+def _body(thing: Thing) -> resources.Body:
+    if isinstance(thing, Route):
+        return {
+            "document": fields.route_document(thing, secrets=True),
+            "backends": {backend.id: backend.revision for backend in thing.backends},
+        }
+    if isinstance(thing, Certificate):
+        return {"document": fields.certificate_document(thing, secrets=True)}
+    return {"document": fields.provider_document(thing, secrets=True)}
+
+
+def _backends(route: Route, before: Route | None, revision: int) -> tuple[Backend, ...]:
+    """Its backends: those that are as they were keep their revisions."""
+    known = {} if before is None else {backend.id: backend for backend in before.backends}
+    return tuple(
+        attrs.evolve(
+            backend,
+            revision=known[backend.id].revision if known.get(backend.id) == backend else revision,
+        )
+        for backend in route.backends
+    )
+
+
+def _ordered(
+    kind: str,
+    before: typing.Mapping[str, T],
+    after: typing.Mapping[str, T],
+    made: typing.Mapping[tuple[str, str], Thing],
+) -> dict[str, T]:
+    """Those that were there, in their order, and behind them those that are new."""
+    keys = [*after]
+    return {key: typing.cast(T, made.get((kind, key), before.get(key))) for key in keys}
+
+
+def _document(resource: Resource) -> object:
+    return resource.body.get("document")
+
+
+def _route(resource: Resource, dialers: typing.Collection[str]) -> Route:
+    route = fields.read_route(_document(resource), _no_id, dialers=dialers).value
+    known = resource.body.get("backends")
+    revisions = known if isinstance(known, dict) else {}
+    backends = tuple(
+        attrs.evolve(backend, revision=_number(revisions.get(backend.id), resource.revision))
+        for backend in route.backends
+    )
+    return attrs.evolve(route, revision=resource.revision, backends=backends)
+
+
+def _number(value: object, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
+
+
+def _no_id() -> str:
+    # What was stored has its own; what has not is refused.
+    return ""

@@ -1,0 +1,106 @@
+"""Which route a request is for."""
+
+from __future__ import annotations
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.edge.routing import RouteTable, segments
+
+
+@attrs.frozen
+class Vhost:
+    """A route, as far as the table knows it."""
+
+    v_host: str
+    path_prefix: str | None = None
+
+
+EXACT = Vhost("api.example.com")
+WILD = Vhost("*.example.com")
+DEEP = Vhost("*.deep.example.com")
+ANY = Vhost("*")
+ADMIN = Vhost("split.test", "/admin")
+STATIC = Vhost("split.test", "/static/v1")
+REST = Vhost("split.test")
+ONLY = Vhost("part.example.com", "/only")
+
+
+class RouteTableTests(SynchronousTestCase):
+    """A table of a few."""
+
+    table = RouteTable([ANY, WILD, ADMIN, REST, DEEP, EXACT, STATIC, ONLY])
+
+    def test_hosts(self) -> None:
+        """Exact beats the longest wildcard, which beats any."""
+        for host, route in {
+            "api.example.com": EXACT,
+            "www.example.com": WILD,
+            "a.b.example.com": WILD,
+            "a.deep.example.com": DEEP,
+            "deep.example.com": WILD,
+            "example.com": ANY,
+            "badexample.com": ANY,
+            "127.0.0.1": ANY,
+            "::1": ANY,
+            "": ANY,
+        }.items():
+            self.assertIs(self.table.find(host, b"/"), route, host)
+            # Remembered.
+            self.assertIs(self.table.find(host, b"/x"), route, host)
+
+    def test_no_route(self) -> None:
+        """Without one for any host, a host may have none."""
+        table = RouteTable([WILD, Vhost("*.0.0.1")])
+        self.assertIsNone(table.find("example.com", b"/"))
+        self.assertIsNone(table.find("127.0.0.1", b"/"))
+        self.assertIsNone(table.find("", b"/"))
+
+    def test_paths(self) -> None:
+        """The longest prefix, by whole segments."""
+        for path, route in {
+            b"/": REST,
+            b"/admin": ADMIN,
+            b"/admin/": ADMIN,
+            b"/admin?x": ADMIN,
+            b"/admin/x/y": ADMIN,
+            b"/administrator": REST,
+            b"/static/v1/x": STATIC,
+            b"/static/v10": REST,
+            b"/static": REST,
+            b"*": REST,
+        }.items():
+            self.assertIs(self.table.find("split.test", path), route, path)
+
+    def test_a_prefix_cannot_be_spelled_past(self) -> None:
+        """However a server might read it."""
+        for path in (
+            b"/%61dmin",
+            b"//admin",
+            b"/./admin",
+            b"/x/../admin",
+            b"/x/%2e%2E/admin",
+            b"/x%2f..%2fadmin",
+            b"/admin;a=b/c",
+            b"/..;/admin",
+            b"/..%3b/admin",
+        ):
+            self.assertIs(self.table.find("split.test", path), ADMIN, path)
+        for path in (b"/admin/../x", b"/admin%2F..", b"/ADMIN"):
+            self.assertIs(self.table.find("split.test", path), REST, path)
+
+    def test_a_vhost_is_a_whole(self) -> None:
+        """A path that none of its routes is for has none, though a wildcard is for the host."""
+        self.assertIsNone(self.table.find("part.example.com", b"/"))
+        self.assertIs(self.table.find("part.example.com", b"/only/x"), ONLY)
+
+    def test_many_hosts(self) -> None:
+        """What is remembered of hosts is bounded."""
+        table = RouteTable([ANY])
+        for number in range(10_000):
+            table.find(f"h{number}.test", b"/")
+        self.assertLessEqual(len(table._known), 4_096)
+
+    def test_segments(self) -> None:
+        """A percent sign that escapes nothing special stays."""
+        self.assertEqual(segments(b"/a%20b/%c3%A4/%"), (b"a%20b", b"%C3%A4", b"%"))
