@@ -44,6 +44,7 @@ if typing.TYPE_CHECKING:
 __all__ = ["Downstream"]
 
 _UNSERVED = frozenset([b"CONNECT", b"TRACE"])
+_SLASH = ord("/")
 _CHALLENGE = b"/.well-known/acme-challenge/"
 
 _NO_SUCH_METHOD = Refusal(405, "http_request_error", "This method is not for a server like this.")
@@ -68,6 +69,8 @@ class Downstream:
         "_fields",
         "_given_id",
         "_heard",
+        "_host",
+        "_host_field",
         "_peer",
         "_pin",
         "_port",
@@ -89,6 +92,9 @@ class Downstream:
         self._fields: Fields | None = None
         self._given_id = ""
         self._heard: object = None
+        # As it stood in the last request in origin-form, and what host that is.
+        self._host_field: bytes | None = b""
+        self._host = ""
         self._peer = ""
         self._port = b""
         self._trusted = False
@@ -109,20 +115,23 @@ class Downstream:
             self._fields = fields
             self._given_id = given_request_id(head)
         request_id = self._given_id or proxy.next_request_id()
-        try:
-            authority, target = _read_target(head)
-        except ProtocolViolation as violation:
-            self.bad_request(connection, violation, head, request_id)
-            return None
+        target = head.target
+        if head.host is not self._host_field or target[0] != _SLASH or b"#" in target:
+            try:
+                target = self._read_target(head)
+            except ProtocolViolation as violation:
+                self.bad_request(connection, violation, head, request_id)
+                return None
+        host = self._host
         client = self._client
         if self._trusted or client is None:
             client = self._hear(head)
-        host = "" if authority is None else authority.host
         live = proxy.routes.find(host, target)
-        refusal = self._judge(head, live, host, target, client)
-        if refusal is not None or live is None:
-            proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
-            return None
+        if live is None or not live.open or self._presented is not None or head.method in _UNSERVED:
+            refusal = self._judge(head, live, host, target, client)
+            if refusal is not None or live is None:
+                proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
+                return None
         passage = EdgePassage(self, connection, head, live, host, target, client, request_id, began)
         proxy.start(passage)
         return None if passage.released or passage.relay is not None else passage
@@ -183,6 +192,19 @@ class Downstream:
             scheme = b"https" if self._secure else b"http"
             chain = self._peer.encode("ascii")
             self._client = Client(self._peer, chain, scheme, None, self._port)
+
+    def _read_target(self, head: RequestHead) -> bytes:
+        """
+        See which host a request is for.
+
+        :return: what of it, in origin-form.
+        :raises ProtocolViolation: 400.
+        """
+        authority, target = _read_target(head)
+        self._host = "" if authority is None else authority.host
+        # Of one in absolute-form the host is not that of the field.
+        self._host_field = head.host if target is head.target else b""
+        return target
 
     def _hear(self, head: RequestHead) -> Client:
         """What a trusted proxy says of its client. The same object for the same words."""

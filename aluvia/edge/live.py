@@ -68,6 +68,7 @@ class LiveRoute:
     One route, for as long as it is configured.
 
     :ivar terms: what is in force.
+    :ivar open: whether there is nothing to be judged of a request before it is asked about.
     :ivar streams: WebSockets and event streams that are open.
     :ivar removed: whether it is configured no more: what is under way there comes to its end.
     :ivar overflowed: requests that found no room in line.
@@ -82,6 +83,7 @@ class LiveRoute:
         "admission",
         "allowance",
         "members",
+        "open",
         "overflowed",
         "removed",
         "retried",
@@ -104,6 +106,7 @@ class LiveRoute:
             clock, route.req_active_length, route.req_queue_length, route.queue_timeout_ms / 1000
         )
         self.allowance = self._allowance(route)
+        self.open = self._is_open(terms)
 
     @property
     def route(self) -> Route:
@@ -148,11 +151,18 @@ class LiveRoute:
         """Have other terms from now on. What is under way goes on by those it began with."""
         before, after = self.terms.route, terms.route
         self.terms = terms
+        self.open = self._is_open(terms)
         self.admission.change(
             after.req_active_length, after.req_queue_length, after.queue_timeout_ms / 1000
         )
         if before.rate_limit != after.rate_limit:
             self.allowance = self._allowance(after)
+
+    def _is_open(self, terms: Terms) -> bool:
+        route = terms.route
+        return not (
+            route.auto_https or terms.access or route.rate_limit or route.max_body_bytes is not None
+        )
 
     def _allowance(self, route: Route) -> Allowance | None:
         limit = route.rate_limit

@@ -99,17 +99,18 @@ class EdgePassage(Passage):
     :ivar live: the route that it is for.
     :ivar member: the backend that it is at.
     :ivar attempts: how many backends it was at.
+
+    Its other attributes are what is told of it when it is over: see
+    :class:`~aluvia.edge.events.CompletedRequest`.
     """
 
     __slots__ = (
         "_added",
         "_asking",
         "_dialled",
-        "_ended",
         "_has_slot",
         "_queued",
         "_reads_slowly",
-        "_status",
         "_streaming",
         "_term",
         "_tried",
@@ -127,7 +128,9 @@ class EdgePassage(Passage):
         "live",
         "member",
         "queued",
+        "status",
         "target",
+        "total",
         "upgraded",
     )
 
@@ -158,8 +161,8 @@ class EdgePassage(Passage):
         self.upgraded = False
         self.queued = self.connect = self.first_byte = -1.0
         self.began = began
-        self._ended = self._dialled = 0.0
-        self._status = 0
+        self.total = self._dialled = 0.0
+        self.status = 0
         self._term = 0
         self._tried: list[Member[Place]] | None = None
         self._added: typing.Sequence[Field] = _NO_FIELDS
@@ -192,16 +195,6 @@ class EdgePassage(Passage):
     def backend_id(self) -> str:
         """The last that was tried."""
         return "" if self.last_member is None else self.last_member.id
-
-    @property
-    def status(self) -> int:
-        """Of the answer."""
-        return self._status
-
-    @property
-    def total(self) -> float:
-        """From its head to its end."""
-        return self._ended - self.began
 
     # From its beginning to a member.
 
@@ -249,7 +242,7 @@ class EdgePassage(Passage):
             refusal = Refusal(denied.status, denied.cause, denied.detail, tuple(denied.fields))
             self._refuse(refusal)
             return
-        self._status = denied.status
+        self.status = denied.status
         client = self.client
         self.let_go()
         self._bytes_down += len(denied.body)
@@ -441,7 +434,7 @@ class EdgePassage(Passage):
         return head.end_to_end()
 
     def _answer_begins(self, head: ResponseHead) -> None:
-        self._status = head.status
+        self.status = head.status
         if head.status == 401 and head.authenticates_connection and self.upstream is not None:
             self.client.pinned = True
             assert self.member is not None
@@ -493,7 +486,7 @@ class EdgePassage(Passage):
         """Answer it with this."""
         client = self.client
         head = self.head
-        self._status = refusal.status
+        self.status = refusal.status
         self.let_go()
         self.release(refusal.error)
         self.proxy.tell(client, head, refusal, self.request_id)
@@ -515,7 +508,7 @@ class EdgePassage(Passage):
     def request_broken(self, violation: ProtocolViolation) -> None:
         """The client broke the rules, or took too long, in the middle of its request."""
         if self.client.exchange.may_respond:
-            self._status = violation.status
+            self.status = violation.status
         super().request_broken(violation)
 
     def let_go(self) -> None:
@@ -532,7 +525,7 @@ class EdgePassage(Passage):
         """Count it, and give back what it has."""
         if self.released:
             return
-        self._ended = self.proxy.clock()
+        self.total = self.proxy.clock() - self.began
         if outcome != "ok" and not self.cause:
             self.cause = outcome
         self._leave_member()

@@ -25,7 +25,7 @@ from aluvia.edge.passage import EdgePassage
 from aluvia.edge.refused import Refused
 from aluvia.edge.retry_budget import RetryBudget
 from aluvia.edge.routing import RouteTable
-from aluvia.edge.statistics import Tracker
+from aluvia.edge.statistics import Track, Tracker
 from aluvia.edge.trusted import TrustedProxies
 from aluvia.forwarding.upstream import KeptConnections
 from aluvia.net.door import Door
@@ -128,7 +128,7 @@ class ReverseProxy:
                 started=began,
                 total=self.clock() - began,
             ),
-            live,
+            self.tracker.nowhere if live is None else live.track(""),
         )
 
     # What a flow tells.
@@ -165,7 +165,7 @@ class ReverseProxy:
 
     def ended(self, flow: EdgePassage, outcome: str) -> None:
         """It is over: ``ok``, ``client_gone``, or an error name of RFC 9209."""
-        self._record(flow, flow.live)
+        self._record(flow, flow.live.track(flow.backend_id))
 
     def end(self) -> None:
         """Cut what is still under way."""
@@ -174,8 +174,7 @@ class ReverseProxy:
 
     # Inside.
 
-    def _record(self, request: EdgePassage | Refused, live: LiveRoute | None) -> None:
-        track = self.tracker.nowhere if live is None else live.track(request.backend_id)
+    def _record(self, request: EdgePassage | Refused, track: Track) -> None:
         track.record(request)
         if self.access_log is not None:
             self.access_log.record(request)

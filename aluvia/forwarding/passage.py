@@ -100,12 +100,18 @@ class Passage(Flow):
     @property
     def bytes_up(self) -> int:
         """Payload bytes from the client to the upstream."""
-        return super().bytes_up + (self._up.total if self._up is not None else 0)
+        if self._up is not None:
+            return self._bytes_up + self._up.total
+        return self._bytes_up if self.relay is None else self._bytes_up + self.relay.bytes_from_left
 
     @property
     def bytes_down(self) -> int:
         """Payload bytes from the upstream to the client."""
-        return super().bytes_down + (self._down.total if self._down is not None else 0)
+        if self._down is not None:
+            return self._bytes_down + self._down.total
+        if self.relay is not None:
+            return self._bytes_down + self.relay.bytes_from_right
+        return self._bytes_down
 
     # What is a proxy's own.
 
@@ -243,12 +249,12 @@ class Passage(Flow):
         """The client reads slowly: stop reading from the upstream."""
         # While dialling there is nothing to pause: what is written later pauses again.
         if self.upstream is not None and self.state is not DIALLING:
-            self.upstream.transport.pauseProducing()
+            self.upstream.pause()
 
     def resume_response(self) -> None:
         """The client has caught up."""
         if self.upstream is not None and self.state is not DIALLING:
-            self.upstream.transport.resumeProducing()
+            self.upstream.resume()
 
     def timed_out(self) -> None:
         """No byte moved for the idle timeout."""

@@ -49,7 +49,7 @@ class KeptConnections:
         connection.requester = None
         connection.reused = True
         # A slow client may have paused it; idle, it must see its peer's FIN.
-        connection.transport.resumeProducing()
+        connection.resume()
         self._idle.put(connection.key, connection)
 
     def forget(self, key: typing.Hashable) -> None:

@@ -54,6 +54,7 @@ class ClientConnection:
     :ivar requester: who waits for the response, or None while the connection is idle.
     :ivar key: what a pool files it under.
     :ivar opened: when it was dialled; seconds.
+    :ivar paused: whether it is not read, for a client that reads slowly.
     :ivar reused: whether a request was answered on it before.
     """
 
@@ -65,6 +66,7 @@ class ClientConnection:
         "factory",
         "key",
         "opened",
+        "paused",
         "requester",
         "reused",
         "transport",
@@ -85,6 +87,7 @@ class ClientConnection:
         self.transport: typing.Any = None
         self.factory: typing.Any = None
         self.closed = False
+        self.paused = False
         self.reused = False
 
     def makeConnection(self, transport: typing.Any) -> None:
@@ -149,6 +152,17 @@ class ClientConnection:
 
     def stopProducing(self) -> None:
         """Connection loss is told by :meth:`connectionLost`."""
+
+    def pause(self) -> None:
+        """Read no more for now: who waits for the response cannot take it."""
+        self.paused = True
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read again."""
+        if self.paused:
+            self.paused = False
+            self.transport.resumeProducing()
 
     def leave(self) -> bytes:
         """

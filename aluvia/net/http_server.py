@@ -250,7 +250,7 @@ class ServerConnection:
 
     def resume_request(self) -> None:
         """Read from the client again, unless too much has come before its turn."""
-        if self.exchange.held <= self.limits.pipelined_bytes:
+        if self._paused and self.exchange.held <= self.limits.pipelined_bytes:
             self._resume()
 
     # A body that goes past us, from one transport to the other.
@@ -334,7 +334,8 @@ class ServerConnection:
         """Hand on events, request after request, without nesting."""
         self._delivering = True
         try:
-            self._hand_on(events)
+            if events:
+                self._hand_on(events)
             while self._answered:
                 if self.exchange.must_close or self._last_request():
                     self._answered = False
@@ -345,7 +346,8 @@ class ServerConnection:
                     self.phase = _ANSWER
                     return
                 self._answered = False
-                self._hand_on(self._next_request())
+                if events := self._next_request():
+                    self._hand_on(events)
         finally:
             self._delivering = False
 
@@ -357,6 +359,11 @@ class ServerConnection:
                 # Answered before its body was read to the end: the rest is dropped, and the
                 # codec's must_close holds.
                 return
+            elif event is END:
+                if self.phase is _BODY:
+                    self.phase = _ANSWER
+                    self.deadline = self.sweep.now + self._pace.idle_seconds
+                self.responder.request_end()
             elif isinstance(event, bytes):
                 pace = self._pace
                 if not pace.body_begun:
@@ -364,11 +371,6 @@ class ServerConnection:
                     self.deadline = pace.begin_window(self.sweep.now)
                 pace.read += len(event)
                 self.responder.request_data(event)
-            elif event is END:
-                if self.phase is _BODY:
-                    self.phase = _ANSWER
-                    self.deadline = self.sweep.now + self._pace.idle_seconds
-                self.responder.request_end()
             elif isinstance(event, Trailers):
                 self.responder.request_trailers(event.fields)
 

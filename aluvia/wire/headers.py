@@ -329,12 +329,13 @@ class Fields(list[Field]):
     are written again and again. Not to be changed once they are made.
     """
 
-    __slots__ = ("_owned", "_written")
+    __slots__ = ("_first", "_owned", "_section", "_written")
 
     def __init__(self, fields: typing.Iterable[Field] = ()) -> None:
         super().__init__(fields)
         self._owned: dict[bytes, bytes] | None = None
         self._written: bytes | None = None
+        self._first = self._section = b""
 
     def owned(self) -> dict[bytes, bytes]:
         """Those that say how the message ends, or what the connection becomes."""
@@ -350,6 +351,16 @@ class Fields(list[Field]):
         if self._written is None:
             self._written = _lines(self)
         return self._written
+
+    def section(self, first: bytes) -> bytes:
+        """They with a first line and the empty line; the last one is remembered.
+
+        :raises LocalProtocolError: for CR, LF or NUL inside the line or a field.
+        """
+        if first != self._first:
+            self._section = _joined(first, self.written())
+            self._first = first
+        return self._section
 
 
 _OWNED = frozenset([b"upgrade", b"connection", b"content-length", b"transfer-encoding"])
@@ -380,7 +391,10 @@ def write_section(first: bytes, fields: typing.Sequence[Field]) -> bytes:
 
     :raises LocalProtocolError: for CR, LF or NUL inside the line or a field.
     """
-    lines = fields.written() if isinstance(fields, Fields) else _lines(fields)
+    return fields.section(first) if isinstance(fields, Fields) else _joined(first, _lines(fields))
+
+
+def _joined(first: bytes, lines: bytes) -> bytes:
     if len(first.translate(None, b"\r\n\0")) != len(first):
         raise LocalProtocolError("A first line to be written has a CR, LF or NUL in it.")
     return b"%b\r\n%b\r\n" % (first, lines)
