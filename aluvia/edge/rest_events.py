@@ -52,7 +52,7 @@ KEEP_ALIVE_SECONDS = 15.0
 #: How long a listener may be behind.
 STALLED_SECONDS = 60.0
 
-#: What becomes of a listener that is told to come back is the client's to say, but for this; ms.
+# After how long a browser whose connection was lost comes back by itself; milliseconds.
 _HELLO = b"retry: 5000\n\n"
 _KEEP_ALIVE = b":\n\n"
 

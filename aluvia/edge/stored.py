@@ -200,7 +200,8 @@ def _ordered(
     made: typing.Mapping[tuple[str, str], Thing],
 ) -> dict[str, T]:
     """Those that were there, in their order, and behind them those that are new."""
-    keys = [*after]
+    keys = [key for key in before if key in after]
+    keys += [key for key in after if key not in before]
     return {key: typing.cast(T, made.get((kind, key), before.get(key))) for key in keys}
 
 

@@ -163,10 +163,13 @@ class BackendTests(RestCase):
 
     async def test_order(self) -> None:
         """Two backends that change places are another collection, though neither has changed."""
-        await self.done("POST", "routes/a/backends", body={**NODE, "id": "two"}, status=201)
-        before = await self.get("routes/a/backends")
-        backends = (await self.get("routes/a")).json()["backends"]
-        await self.done("PATCH", "routes/a", body={"backends": backends[::-1]})
-        after = await self.get("routes/a/backends")
-        self.assertEqual([each["id"] for each in after.json()], ["two", "node-1"])
+        both = [{**NODE, "id": "one"}, {**NODE, "id": "two"}]
+        await self.add_route("c.example", id="c", backends=both)
+        before = await self.get("routes/c/backends")
+        await self.done("PATCH", "routes/c", body={"backends": both[::-1]})
+        after = await self.get("routes/c/backends")
+        self.assertEqual([each["id"] for each in after.json()], ["two", "one"])
         self.assertNotEqual(before.fields["etag"], after.fields["etag"])
+        for id in ("one", "two"):
+            tag = (await self.get(f"routes/c/backends/{id}")).fields["etag"]
+            self.assertEqual(tag, f'"{self.configuration.store_name}-3"')

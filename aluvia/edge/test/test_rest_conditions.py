@@ -95,6 +95,10 @@ class ConditionTests(RestCase):
         now = await self.get("routes")
         reply = await self.ask("POST", "routes", etag(now), body={"vHost": "b.example"})
         self.assertEqual(reply.status, 201)
+        # That there is none is about what is made, and not about the collection.
+        only_new = "If-None-Match: *"
+        reply = await self.ask("POST", "routes", only_new, body={"vHost": "c.example"})
+        self.assertEqual(reply.status, 201)
 
 
 class DryRunTests(RestCase):

@@ -118,11 +118,12 @@ class ResourceTests(DatabaseCase):
     def test_unreadable(self) -> None:
         """What is no object in JSON is told of by its name, with what to do, and what is not."""
         bodies: list[object] = ["", "[1]", "nope SECRET", "[" * 100_000, 5, b"\xff\x00", "null"]
-        self.put("it's")
+        key = 'it\'s "a"'
+        self.put(key)
         for body in bodies:
             self.run_sql("UPDATE resources SET body = ?", body)
             error = self.assertRaises(StoreDamagedError, self.every)
-            self.assertIn('route "it\'s" cannot be read', str(error))
+            self.assertIn(f"route {key!r} cannot be read", str(error))
             self.assertIn("put a backup of the file in its place, or give this one up", str(error))
             self.assertNotIn("SECRET", str(error))
         # The command that is named does what it says.
