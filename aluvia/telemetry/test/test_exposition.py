@@ -62,7 +62,8 @@ class ExposeTests(SynchronousTestCase):
         body, content_type = expose(example(), "application/openmetrics-text;version=1.0.0")
         self.assertTrue(content_type.startswith("application/openmetrics-text"), content_type)
         names = [f.name for f in openmetrics.text_string_to_metric_families(body.decode())]
-        self.assertEqual(["a_requests", "a_starts", "a_open", "a_seconds", "a_build"], names)
+        expected = ["a_requests", "a_starts", "a_open", "a_in_flight", "a_seconds", "a_build"]
+        self.assertEqual(expected, names)
 
     def test_the_process(self) -> None:
         """The process's own numbers come along where there is a ``/proc``."""
