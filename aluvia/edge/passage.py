@@ -401,7 +401,7 @@ class EdgePassage(Passage):
         error = DialError("http_response_timeout", 504, "The backend did not answer in time.")
         if self.state is SENT:
             self._failed(error)
-        elif self._reads_slowly:
+        elif self._reads_slowly or (self._down is not None and self._down.stalled):
             self.cause = "client_gone"
             self.fail(error)
         else:
