@@ -5,6 +5,8 @@ The names below are its Python face; :mod:`aluvia.edge.model` describes what the
 :mod:`aluvia.edge.service` is where to start reading.
 """
 
+from aluvia.edge.edge import Edge
+from aluvia.edge.events import Event, EventBus
 from aluvia.edge.model import (
     AdminState,
     AuthProvider,
@@ -22,6 +24,7 @@ from aluvia.edge.model import (
     Route,
     Timeouts,
 )
+from aluvia.edge.router import Router
 
 __all__ = [
     "AdminState",
@@ -32,11 +35,15 @@ __all__ = [
     "BasicProvider",
     "BearerProvider",
     "Certificate",
+    "Edge",
     "EntryPointProvider",
+    "Event",
+    "EventBus",
     "HealthCheck",
     "HookProvider",
     "KeyPair",
     "RateLimit",
     "Route",
+    "Router",
     "Timeouts",
 ]

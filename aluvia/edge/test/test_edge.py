@@ -6,6 +6,7 @@ import json
 import typing
 from pathlib import Path
 
+import attrs
 import trustme
 from twisted.trial.unittest import TestCase
 
@@ -50,17 +51,15 @@ class EdgeTests(TestCase):
 
     def route(self, **values: typing.Any) -> Route:
         """As the seed's example has it."""
-        return Route(
-            **{
-                "id": "service-a",
-                "v_host": HOST,
-                "strategy": BalancingStrategy.ROUND_ROBIN,
-                "req_active_length": 50,
-                "req_queue_length": 100,
-                "backends": (self.backend(),),
-            }
-            | values
+        route = Route(
+            id="service-a",
+            v_host=HOST,
+            strategy=BalancingStrategy.ROUND_ROBIN,
+            req_active_length=50,
+            req_queue_length=100,
+            backends=(self.backend(),),
         )
+        return attrs.evolve(route, **values)
 
     async def ask(self, edge: Edge, path: str = "/", host: str = HOST) -> Response:
         """Ask the edge."""
@@ -72,9 +71,8 @@ class EdgeTests(TestCase):
         if body:
             fields += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
         assert edge.api_port is not None
-        return await self.ask_at(
-            ("127.0.0.1", edge.api_port), path, *fields, method=method, body=body
-        )
+        place = "127.0.0.1", edge.api_port
+        return await self.ask_at(place, path, *fields, method=method, body=body)
 
     async def ask_at(
         self, place: tuple[str, int], path: str, *fields: str, method: str = "GET", body: str = ""
@@ -182,9 +180,8 @@ class EdgeTests(TestCase):
     async def test_the_api(self) -> None:
         """What it changes is what Python sees; health, statistics and metrics are the edge's."""
         edge = await self.start()
-        body = json.dumps(
-            {"vHost": HOST, "backends": [{"hostname": "127.0.0.1", "port": self.origin.port}]}
-        )
+        place = {"hostname": "127.0.0.1", "port": self.origin.port}
+        body = json.dumps({"vHost": HOST, "backends": [place]})
         made = await self.ask_api(edge, "/api/v1/routes", "POST", body)
         self.assertEqual(made.status, 201)
         (route,) = edge.router.routes
