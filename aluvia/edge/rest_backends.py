@@ -20,12 +20,12 @@ from aluvia.api.problems import Problem
 from aluvia.api.queries import Query
 from aluvia.edge.answering import CHANGES, named
 from aluvia.edge.fields import Read, backend_document
+from aluvia.edge.finding import find_route
 from aluvia.edge.model import AdminState, Backend, Route, Snapshot
 from aluvia.edge.observed import Runtime
 from aluvia.edge.rest_collection import Collection
 from aluvia.edge.rest_documents import Document, Documents
 from aluvia.edge.rest_paths import Answer, Path
-from aluvia.edge.rest_routes import find_route
 from aluvia.edge.snapshots import with_backend, without_backend
 
 __all__ = ["Backends", "admin_paths"]

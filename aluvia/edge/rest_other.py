@@ -22,10 +22,10 @@ from aluvia.api.bodies import JSON, read_object
 from aluvia.api.problems import Fault, Problem
 from aluvia.api.queries import Query, read_flag
 from aluvia.edge.configuration import Configuration
+from aluvia.edge.finding import find_route
 from aluvia.edge.observed import Observed
 from aluvia.edge.openapi import describe
 from aluvia.edge.rest_paths import BASE, Path
-from aluvia.edge.rest_routes import find_route
 from aluvia.telemetry.exposition import expose
 from aluvia.telemetry.logs import THRESHOLDS
 

@@ -13,43 +13,16 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.api.problems import Problem
-from aluvia.edge.answering import invalid, not_there
+from aluvia.edge.answering import invalid
 from aluvia.edge.fields import Read, route_document
+from aluvia.edge.finding import route_named, see_that_there_is_room
 from aluvia.edge.model import Route, Snapshot
 from aluvia.edge.name_fields import v_host_of
 from aluvia.edge.observed import Runtime
 from aluvia.edge.rest_documents import Document, Documents
 from aluvia.edge.snapshots import with_route, without_route
 
-__all__ = ["Routes", "find_route"]
-
-
-def find_route(snapshot: Snapshot, name: str) -> Route:
-    """
-    The route of this id or vhost.
-
-    :raises Problem: 404, or 409 where there are several of the vhost.
-    """
-    found = _find(snapshot, name)
-    if found is None:
-        raise not_there("route")
-    return found
-
-
-def _find(snapshot: Snapshot, name: str) -> Route | None:
-    by_id = snapshot.routes.get(name)
-    if by_id is not None:
-        return by_id
-    v_host = v_host_of({"vHost": name})
-    if v_host is None:
-        return None
-    found = [route for route in snapshot.routes.values() if route.v_host == v_host]
-    if len(found) > 1:
-        ids = [route.id for route in found]
-        detail = "There are several routes of this vhost: name one by its id."
-        raise Problem(409, "several_routes", detail, more={"ids": ids})
-    return found[0] if found else None
+__all__ = ["Routes"]
 
 
 class Routes:
@@ -71,7 +44,7 @@ class Routes:
 
     def find(self, snapshot: Snapshot, name: str) -> Route | None:
         """By its id, or its vhost."""
-        return _find(snapshot, name)
+        return route_named(snapshot, name)
 
     def replaced(self, snapshot: Snapshot, document: Document) -> Route | None:
         """A POST makes a new one."""
@@ -88,7 +61,7 @@ class Routes:
         if name is not None:
             document = _named(document, name, before)
         read = self._documents.route(document, before)
-        _see_that_there_is_room(snapshot, read.value, before)
+        see_that_there_is_room(snapshot, read.value, before)
         provider = read.value.auth_provider
         if provider is not None and provider not in snapshot.providers:
             raise invalid("/authProvider", "is no provider that there is")
@@ -139,13 +112,3 @@ def _named(document: Document, name: str, before: Route | None) -> Document:
         detail = "is not the vhost in the path; a route is given another one by its id"
         raise invalid("/vHost", detail)
     return {"vHost": v_host, **document}
-
-
-def _see_that_there_is_room(snapshot: Snapshot, route: Route, before: Route | None) -> None:
-    if before is None and route.id in snapshot.routes:
-        raise Problem(409, "exists", "There is a route of this id already.")
-    for other in snapshot.routes.values():
-        same = (other.v_host, other.path_prefix) == (route.v_host, route.path_prefix)
-        if same and other.id != route.id:
-            detail = "There is a route of this vhost already, with the same pathPrefix."
-            raise Problem(409, "exists", detail, more={"ids": [other.id]})

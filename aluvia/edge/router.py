@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import attrs
 
-from aluvia.edge.answering import not_there
 from aluvia.edge.configuration import Configuration
 from aluvia.edge.fields import judge_route
+from aluvia.edge.finding import find_backend, find_route, see_that_there_is_room
 from aluvia.edge.model import AdminState, Backend, Certificate, Route, Snapshot
-from aluvia.edge.rest_routes import _see_that_there_is_room as see_that_there_is_room
-from aluvia.edge.rest_routes import find_route
 from aluvia.edge.snapshots import (
     with_backend,
     with_certificate,
@@ -136,20 +134,12 @@ class Router:
 
     async def _become(self, name: str, backend_id: str, admin: AdminState) -> None:
         def edit(snapshot: Snapshot) -> Snapshot:
-            route, backend = _find_backend(snapshot, name, backend_id)
+            route, backend = find_backend(snapshot, name, backend_id)
             return with_backend(snapshot, route, attrs.evolve(backend, admin=admin))
 
         await self._configuration.change(edit)
 
 
 def _without_backend(snapshot: Snapshot, name: str, backend_id: str) -> Snapshot:
-    route, backend = _find_backend(snapshot, name, backend_id)
+    route, backend = find_backend(snapshot, name, backend_id)
     return without_backend(snapshot, route, backend.id)
-
-
-def _find_backend(snapshot: Snapshot, name: str, backend_id: str) -> tuple[Route, Backend]:
-    route = find_route(snapshot, name)
-    for backend in route.backends:
-        if backend.id == backend_id:
-            return route, backend
-    raise not_there("backend")
