@@ -10,8 +10,8 @@ How many requests of a route run at once, and who waits for that.
                               :meth:`Waiter.waited_too_long`, or it withdraws
     no slot, no room          refused: :class:`LineFull`
 
-Slots are given in the order in which requests came. All of a route wait equally long, so the first
-in line is the first whose time is over, and one timer serves the line.
+Slots are given in the order in which requests came. One timer serves the line: all of a route wait
+equally long, so the first in line is the first whose time is over, but where that was changed.
 """
 
 from __future__ import annotations
@@ -88,9 +88,12 @@ class Admission:
             return True
         if len(self._waiting) >= self.queue_length:
             raise LineFull
-        self._waiting[waiter] = self._clock.seconds() + self.queue_seconds
+        until = self._waiting[waiter] = self._clock.seconds() + self.queue_seconds
         if self._timer is None:
             self._timer = self._clock.callLater(self.queue_seconds, self._time_out)
+        elif until < self._timer.getTime():
+            # They wait less long than they used to.
+            self._timer.reset(self.queue_seconds)
         return False
 
     def leave(self) -> None:

@@ -18,7 +18,7 @@ from aluvia.wire.forwarded import proxy_status
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 
-__all__ = ["HOP", "REQUEST_ID", "Refusal", "tell"]
+__all__ = ["HOP", "REQUEST_ID", "Answer", "Refusal", "answer_of", "send"]
 
 #: By which this hop calls itself.
 HOP = "aluvia-edge"
@@ -55,19 +55,20 @@ class Refusal:
     received_status: int | None = None
 
 
-def tell(
-    connection: ServerConnection,
-    head: RequestHead | None,
-    refusal: Refusal,
-    request_id: str,
-    *,
-    close: bool = False,
-) -> int:
+@attrs.frozen
+class Answer:
+    """One that is ready to be sent."""
+
+    status: int
+    fields: tuple[Field, ...]
+    body: bytes
+
+
+def answer_of(head: RequestHead | None, refusal: Refusal, request_id: str) -> Answer:
     """
-    Answer with a refusal.
+    Make the answer of a refusal.
 
     :param head: of the request; None where there is no good one.
-    :return: how many bytes its body has.
     """
     phrase = HTTPStatus(refusal.status).phrase
     if head is not None and _wants_page(head):
@@ -90,15 +91,20 @@ def tell(
         }
         body = json.dumps(problem).encode("ascii") + b"\n"
     status = proxy_status(HOP, error=refusal.error, received_status=refusal.received_status)
-    fields = [
+    fields = (
         (b"Content-Type", content_type),
         (b"Cache-Control", b"no-store"),
         (b"Proxy-Status", status),
         (REQUEST_ID, request_id.encode("ascii")),
         *refusal.fields,
-    ]
-    connection.answer(refusal.status, phrase.encode("ascii"), fields, body, close=close)
-    return len(body)
+    )
+    return Answer(refusal.status, fields, body)
+
+
+def send(connection: ServerConnection, answer: Answer, *, close: bool = False) -> None:
+    """Answer the request of a connection."""
+    phrase = HTTPStatus(answer.status).phrase.encode("ascii")
+    connection.answer(answer.status, phrase, answer.fields, answer.body, close=close)
 
 
 def _wants_page(head: RequestHead) -> bool:

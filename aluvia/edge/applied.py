@@ -138,6 +138,7 @@ class Applied:
                 check_changed = live.route.health_check != route.health_check
                 live.adopt(terms)
             self._change_members(live, wanted)
+            live.admit()
             if check_changed:
                 self._check(live)
         self._proxy.routes = RouteTable(self.routes[id] for id in after.routes)
@@ -153,6 +154,9 @@ class Applied:
         before = list(live.members)
         live.members.timeout = route.timeouts.first_byte
         live.members.change(wanted, route.strategy.value)
+        for each in wanted:
+            # The same place may be dialled in another way, such as by another time-out.
+            live.members[each.id].target.dialer = each.target.dialer
         after = set(live.members)
         for member in before:
             if member not in after:

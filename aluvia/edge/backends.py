@@ -7,28 +7,35 @@ kept connections go on through a change of the route.
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import attrs
+from OpenSSL import SSL
 
 from aluvia.edge.model import Backend, BackendTLS, Route
 from aluvia.net.accept import Sweep
-from aluvia.net.dial import Dialer, Dialers, DialReactor
+from aluvia.net.addresses import literal
+from aluvia.net.dial import Dialer, DialReactor
 from aluvia.net.tls import TLSDialer, client_context
 from aluvia.wire.target import Authority
 
 __all__ = ["Place", "Places"]
 
+#: Contexts that are kept for backends over TLS.
+MOST_CONTEXTS = 256
+
 _DEFAULT_PORTS = {"tcp": 80, "tls": 443}
 
 
-@attrs.frozen
+@attrs.define
 class Place:
     """
     One backend, as it is dialled.
 
     :ivar way: the name of a dialer.
-    :ivar connect_timeout: seconds.
+    :ivar dialer: how it is dialled now; another one says nothing of the place.
+    :ivar named: whether the host is a name, which may lead elsewhere another time.
     :ivar host_field: what it is called where the client's Host does not go on.
     """
 
@@ -36,9 +43,13 @@ class Place:
     host: str
     port: int
     tls: BackendTLS | None
-    connect_timeout: float
     dialer: Dialer = attrs.field(eq=False, repr=False)
+    named: bool = attrs.field(init=False, eq=False, repr=False)
     host_field: bytes = attrs.field(init=False, eq=False, repr=False)
+
+    @named.default
+    def _named(self) -> bool:
+        return literal(self.host) is None
 
     @host_field.default
     def _host_field(self) -> bytes:
@@ -52,7 +63,6 @@ class Places:
     Makes places.
 
     :param tcp: makes the dialer of plain connections with this timeout.
-    :param others: further dialers, by the names that endpoints have.
     """
 
     def __init__(
@@ -60,12 +70,12 @@ class Places:
         reactor: DialReactor,
         sweep: Sweep,
         tcp: typing.Callable[[float], Dialer],
-        others: Dialers | None = None,
     ) -> None:
         self._reactor = reactor
         self._sweep = sweep
         self._tcp = tcp
-        self._others = others
+        # A context takes ten milliseconds, and a megabyte: one for all that are alike.
+        self._context = functools.lru_cache(maxsize=MOST_CONTEXTS)(_context)
 
     def place(self, route: Route, backend: Backend) -> Place:
         """
@@ -86,24 +96,28 @@ class Places:
         dialer = self._tcp(timeout)
         if tls is not None:
             dialer = self._over_tls(dialer, tls, timeout)
-        return Place(way, host, port, tls, timeout, dialer)
+        return Place(way, host, port, tls, dialer)
 
     def _over_tls(self, tcp: Dialer, tls: BackendTLS, timeout: float) -> Dialer:
-        context = client_context(
-            only_authorities=None if tls.ca is None else tls.ca.encode("ascii"),
-            certificate=None if tls.client_cert is None else tls.client_cert.encode("ascii"),
-            key=None if tls.client_key is None else tls.client_key.encode("ascii"),
-            verify=tls.verify,
-        )
         return TLSDialer(
             self._reactor,
             tcp,
-            context,
+            # Which name is asked for is no matter of the context's.
+            self._context(attrs.evolve(tls, sni=None)),
             self._sweep,
             connect_timeout=timeout,
             name=tls.sni,
             verify=tls.verify,
         )
+
+
+def _context(tls: BackendTLS) -> SSL.Context:
+    return client_context(
+        only_authorities=None if tls.ca is None else tls.ca.encode("ascii"),
+        certificate=None if tls.client_cert is None else tls.client_cert.encode("ascii"),
+        key=None if tls.client_key is None else tls.client_key.encode("ascii"),
+        verify=tls.verify,
+    )
 
 
 def _endpoint(text: str) -> tuple[str, str, int]:

@@ -19,6 +19,8 @@ One client's connection, and what each of its requests is.
 
 from __future__ import annotations
 
+import functools
+import ipaddress
 import math
 import typing
 
@@ -29,7 +31,7 @@ from aluvia.edge.request_fields import GONE, Client, Outgoing, given_request_id,
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.proxy_protocol import announced_peer
-from aluvia.upstreams.members import Health
+from aluvia.upstreams.members import Admin, Health
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.head import RequestHead
 from aluvia.wire.target import Authority, parse_absolute_target, parse_authority
@@ -45,9 +47,19 @@ __all__ = ["Downstream"]
 
 _UNSERVED = frozenset([b"CONNECT", b"TRACE"])
 _SLASH = ord("/")
+
+#: Addresses of which it is remembered what counts as one client.
+MOST_REMEMBERED = 4_096
+
 _CHALLENGE = b"/.well-known/acme-challenge/"
 
-_NO_SUCH_METHOD = Refusal(405, "http_request_error", "This method is not for a server like this.")
+_NO_SUCH_METHOD = Refusal(
+    405,
+    "http_request_error",
+    "This method is not for a server like this.",
+    # RFC 9110 section 15.5.6 wants it; what a backend allows it says itself.
+    ((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),),
+)
 _NO_ROUTE = Refusal(404, "destination_not_found", "Nothing is served under this name here.")
 _MISDIRECTED = Refusal(
     421, "http_request_error", "This connection was made for another name; make one for this."
@@ -65,6 +77,7 @@ class Downstream:
     """
 
     __slots__ = (
+        "_authority",
         "_client",
         "_fields",
         "_given_id",
@@ -95,6 +108,7 @@ class Downstream:
         # As it stood in the last request in origin-form, and what host that is.
         self._host_field: bytes | None = b""
         self._host = ""
+        self._authority: bytes | None = None
         self._peer = ""
         self._port = b""
         self._trusted = False
@@ -122,6 +136,9 @@ class Downstream:
             except ProtocolViolation as violation:
                 self.bad_request(connection, violation, head, request_id)
                 return None
+            authority = self._authority
+        else:
+            authority = head.host
         host = self._host
         client = self._client
         if self._trusted or client is None:
@@ -132,7 +149,9 @@ class Downstream:
             if refusal is not None or live is None:
                 proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
                 return None
-        passage = EdgePassage(self, connection, head, live, host, target, client, request_id, began)
+        passage = EdgePassage(
+            self, connection, head, live, host, authority, target, client, request_id, began
+        )
         proxy.start(passage)
         return None if passage.released or passage.relay is not None else passage
 
@@ -174,7 +193,8 @@ class Downstream:
         if self._pin is None or self._pin[0] is not live:
             return None
         member = self._pin[1]
-        return member if member.health is Health.ALIVE else None
+        well = member.health is Health.ALIVE and member.admin is Admin.READY
+        return member if well else None
 
     # Inside.
 
@@ -183,7 +203,9 @@ class Downstream:
         transport = connection.transport
         self.connection_id = proxy.next_connection_id()
         announced = announced_peer(transport)
-        self._peer = transport.getPeer().host if announced is None else announced[0]
+        peer = transport.getPeer().host if announced is None else announced[0]
+        # Canonical: without its zone, and IPv4 where it carries that.
+        self._peer = proxy.trusted.client_of(peer, ())
         self._port = b"%d" % transport.getHost().port
         self._trusted = proxy.trusted.trusts(self._peer)
         self._presented = getattr(transport, "presented", None)
@@ -202,14 +224,19 @@ class Downstream:
         """
         authority, target = _read_target(head)
         self._host = "" if authority is None else authority.host
-        # Of one in absolute-form the host is not that of the field.
-        self._host_field = head.host if target is head.target else b""
+        if target is head.target:
+            self._authority = self._host_field = head.host
+        else:
+            # Of one in absolute-form the host is not that of the field.
+            self._authority = None if authority is None else authority.raw
+            self._host_field = b""
         return target
 
     def _hear(self, head: RequestHead) -> Client:
         """What a trusted proxy says of its client. The same object for the same words."""
         told = self.proxy.trusted.told(self._peer, head.fields)
-        chain = b", ".join([*values_of(head, b"x-forwarded-for"), self._peer.encode("ascii")])
+        before = values_of(head, b"x-forwarded-for") or [told.client.encode("ascii")]
+        chain = b", ".join([*before, self._peer.encode("ascii")])
         heard = told, chain
         if heard != self._heard or self._client is None:
             self._heard = heard
@@ -260,12 +287,20 @@ class Downstream:
         )
 
 
+@functools.lru_cache(maxsize=MOST_REMEMBERED)
+def one_client(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 that an IPv6 address is in."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
 def _judge_by_route(head: RequestHead, live: LiveRoute, client: Client) -> Refusal | None:
     """By what the route says of who may ask, how often, and for how much."""
     terms = live.terms
     if terms.access is not None and not terms.access.admits(client.address):
         return _NOT_ADMITTED
-    if live.allowance is not None and (wait := live.allowance.take(client.address)):
+    if live.allowance is not None and (wait := live.allowance.take(one_client(client.address))):
         retry = (b"Retry-After", b"%d" % math.ceil(wait))
         return Refusal(429, "http_request_denied", "Too many requests.", (retry,))
     most = terms.route.max_body_bytes

@@ -71,8 +71,6 @@ class LiveRoute:
     :ivar open: whether there is nothing to be judged of a request before it is asked about.
     :ivar streams: WebSockets and event streams that are open.
     :ivar removed: whether it is configured no more: what is under way there comes to its end.
-    :ivar overflowed: requests that found no room in line.
-    :ivar retried: requests that were sent to another member.
     :ivar allowance: how often a client may ask; None for no limit.
     """
 
@@ -84,9 +82,7 @@ class LiveRoute:
         "allowance",
         "members",
         "open",
-        "overflowed",
         "removed",
-        "retried",
         "streams",
         "terms",
     )
@@ -101,7 +97,7 @@ class LiveRoute:
         self._clock = clock
         self.terms = terms
         self.members = members
-        self.streams = self.overflowed = self.retried = 0
+        self.streams = 0
         self.admission = Admission(
             clock, route.req_active_length, route.req_queue_length, route.queue_timeout_ms / 1000
         )
@@ -131,9 +127,12 @@ class LiveRoute:
         """
         track = self._tracks.get(backend_id)
         if track is None:
-            track = self._tracker.track(self.route.id, backend_id)
-            if not self.removed:
-                self._tracks[backend_id] = track
+            if self.removed:
+                return self._tracker.nowhere
+            if backend_id and not any(member.id == backend_id for member in self.members):
+                # It was taken away meanwhile: what it did is the route's.
+                return self.track("")
+            track = self._tracks[backend_id] = self._tracker.track(self.route.id, backend_id)
         return track
 
     def forget(self, backend_id: str) -> None:
@@ -148,15 +147,22 @@ class LiveRoute:
         self._tracker.forget(self.route.id)
 
     def adopt(self, terms: Terms) -> None:
-        """Have other terms from now on. What is under way goes on by those it began with."""
+        """
+        Have other terms from now on, also for what is under way. Once its members are those of
+        these terms, :meth:`admit` follows.
+        """
         before, after = self.terms.route, terms.route
         self.terms = terms
         self.open = self._is_open(terms)
-        self.admission.change(
-            after.req_active_length, after.req_queue_length, after.queue_timeout_ms / 1000
-        )
         if before.rate_limit != after.rate_limit:
             self.allowance = self._allowance(after)
+
+    def admit(self) -> None:
+        """Have as many slots and places in line as the terms say."""
+        route = self.route
+        self.admission.change(
+            route.req_active_length, route.req_queue_length, route.queue_timeout_ms / 1000
+        )
 
     def _is_open(self, terms: Terms) -> bool:
         route = terms.route

@@ -5,11 +5,17 @@ One request through the edge: asked about, admitted, sent to a backend, and answ
 
     stage     state (of the passage)   leaves on
     --------  -----------------------  --------------------------------------------------------
-    ASKED     DIALLING                 admitted -> QUEUED;  denied -> answered with that
-    QUEUED    DIALLING                 a slot -> PICKED;  no room in line, or too long -> 503
-    PICKED    DIALLING, SENT,          see :mod:`aluvia.forwarding.passage`;  another try -> PICKED
-              ANSWERING, ANSWERED
-    (relay)   DONE                     a WebSocket: until both ends are through
+    ASKED     DIALLING                 admitted -> QUEUED;  denied -> OVER, answered with that
+    QUEUED    DIALLING                 a slot -> PICKED;  no room in line, or too long -> OVER, 503
+    PICKED    DIALLING, SENT,          see :mod:`aluvia.forwarding.passage`;  another try -> PICKED;
+              ANSWERING, ANSWERED      an answer that is a stream -> STREAM
+    STREAM    ANSWERING, or DONE       its end, either side's -> OVER
+              and a relay
+    OVER      DONE
+
+A request has a slot of its route while it is PICKED. A stream (a WebSocket, or events) has given it
+back, and has a place among the route's streams. A client that closes its side has left, at every
+stage: whoever waits for an answer keeps the line open, and a slot is not held for anybody else.
 
 When it is tried again, on another member:
 
@@ -20,7 +26,7 @@ When it is tried again, on another member:
     no connection, or no TLS                            always
     the request went out, no byte of an answer came     if its method is idempotent and all of its
     (a reset, a time-out, bytes that are no HTTP)       body is kept (``Limits.replay_bytes``)
-    ... on a connection that had been kept idle         the same, once, on a new connection to the
+    ... on a connection that had been kept idle         the same, but on a new connection to the
                                                         same member: that it was closed meanwhile
                                                         is nobody's fault
     a byte of an answer came                            never
@@ -29,12 +35,22 @@ When it is tried again, on another member:
 method that is not idempotent goes out on a connection that was used a moment ago, or on one of its
 own, since it could not be sent a second time.
 
-A request has a slot of its route from QUEUED to its end. A stream (a WebSocket, or events) gives it
-back when its answer begins, and has a place among the route's streams.
+When nothing moves for as long as it may, it is somebody's turn:
+
+.. code-block:: text
+
+    it waits for                               then
+    -----------------------------------------  --------------------------------------------------
+    a verdict, a slot, a connection            nothing: each has a deadline of its own
+    the client's body                          408; behind an early answer, the end
+    a stream                                   its end
+    the client's reading                       it is cut
+    the backend                                that has failed: another try, 504, or a cut
 """
 
 from __future__ import annotations
 
+import enum
 import math
 import typing
 
@@ -46,10 +62,11 @@ from aluvia.edge.admission import LineFull
 from aluvia.edge.answers import REQUEST_ID, Refusal
 from aluvia.edge.backends import Place
 from aluvia.edge.live import LiveRoute
-from aluvia.edge.request_fields import GONE, Client
+from aluvia.edge.request_fields import Client, belongs_to_us
+from aluvia.edge.told import ToldPassage
 from aluvia.edge.verdicts import Admitted, Asked, Denied, Verdict
-from aluvia.forwarding.passage import ANSWERING, DIALLING, SENT, Passage
-from aluvia.forwarding.request_head import IDEMPOTENT, without
+from aluvia.forwarding.passage import ANSWERED, ANSWERING, DIALLING, SENT
+from aluvia.forwarding.request_head import IDEMPOTENT
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
 from aluvia.upstreams.members import Health, Member
@@ -60,9 +77,8 @@ from aluvia.wire.headers import Field
 
 if typing.TYPE_CHECKING:
     from aluvia.edge.downstream import Downstream
-    from aluvia.edge.reverse import ReverseProxy
 
-__all__ = ["EdgePassage"]
+__all__ = ["EdgePassage", "Stage"]
 
 log = Logger()
 
@@ -70,71 +86,61 @@ log = Logger()
 #: seconds. Servers keep theirs longer than this.
 FRESH = 1.0
 
+#: After which a connection to a name is not kept any more, since the name may lead elsewhere;
+#: seconds.
+FOLLOW_SECONDS = 30.0
+
 #: What goes wrong here, and not at a backend.
 _OURS = frozenset(["connection_limit_reached", "proxy_internal_error", "proxy_loop_detected"])
 
 _NO_FIELDS: tuple[Field, ...] = ()
+_SOON = ((b"Retry-After", b"1"),)
+_LATER = ((b"Retry-After", b"5"),)
+
 _TOO_LARGE = Refusal(413, "http_request_error", "The request's body is too large.")
-_STREAMS_FULL = Refusal(
-    503, "connection_limit_reached", "There are too many streams.", ((b"Retry-After", b"5"),)
-)
-_LINE_FULL = Refusal(
-    503, "connection_limit_reached", "Too many requests wait.", ((b"Retry-After", b"1"),)
-)
-_LATE = Refusal(
-    503,
-    "connection_limit_reached",
-    "The request waited too long for its turn.",
-    ((b"Retry-After", b"1"),),
-)
-_NO_BACKEND = Refusal(
-    503, "destination_unavailable", "There is no backend for this.", ((b"Retry-After", b"5"),)
-)
+_NO_BODY = ProtocolViolation(408, "The request's body did not come in time.")
+_STREAMS_FULL = Refusal(503, "connection_limit_reached", "There are too many streams.", _LATER)
+_LINE_FULL = Refusal(503, "connection_limit_reached", "Too many requests wait.", _SOON)
+_LATE = Refusal(503, "connection_limit_reached", "It waited too long for its turn.", _SOON)
+_NO_BACKEND = Refusal(503, "destination_unavailable", "There is no backend for this.", _LATER)
 
 
-class EdgePassage(Passage):
+class Stage(enum.Enum):
+    """How far a request is; the table is in the module's docstring."""
+
+    ASKED = enum.auto()
+    QUEUED = enum.auto()
+    PICKED = enum.auto()
+    STREAM = enum.auto()
+    OVER = enum.auto()
+
+
+_ASKED, _QUEUED, _PICKED, _STREAM, _OVER = Stage
+
+
+class EdgePassage(ToldPassage):
     """
     One request.
 
-    :ivar live: the route that it is for.
+    :ivar stage: how far it is.
     :ivar member: the backend that it is at.
-    :ivar attempts: how many backends it was at.
-
-    Its other attributes are what is told of it when it is over: see
-    :class:`~aluvia.edge.events.CompletedRequest`.
     """
 
     __slots__ = (
         "_added",
         "_asking",
         "_dialled",
-        "_has_slot",
-        "_queued",
+        "_going",
+        "_next",
         "_reads_slowly",
-        "_streaming",
+        "_sent",
         "_term",
         "_tried",
-        "_waited",
-        "_waits",
-        "attempts",
-        "began",
-        "cause",
-        "client_is",
-        "connect",
-        "down",
-        "first_byte",
+        "authority",
         "host",
-        "last_member",
-        "live",
         "member",
-        "queued",
-        "status",
-        "target",
-        "total",
-        "upgraded",
+        "stage",
     )
-
-    proxy: ReverseProxy
 
     def __init__(
         self,
@@ -143,58 +149,24 @@ class EdgePassage(Passage):
         head: RequestHead,
         live: LiveRoute,
         host: str,
+        authority: bytes | None,
         target: bytes,
         client_is: Client,
         request_id: str,
         began: float,
     ) -> None:
-        super().__init__(down.proxy, client, head, request_id)
-        self.down = down
-        self.live = live
+        super().__init__(down, client, head, live, target, client_is, request_id, began)
         self.host = host
-        self.target = target
-        self.client_is = client_is
+        self.authority = authority
+        self.stage = _ASKED
         self.member: Member[Place] | None = None
-        self.last_member: Member[Place] | None = None
-        self.attempts = 0
-        self.cause = ""
-        self.upgraded = False
-        self.queued = self.connect = self.first_byte = -1.0
-        self.began = began
-        self.total = self._dialled = 0.0
-        self.status = 0
+        self._sent = self._dialled = 0.0
         self._term = 0
         self._tried: list[Member[Place]] | None = None
+        self._next: Member[Place] | None = None
         self._added: typing.Sequence[Field] = _NO_FIELDS
         self._asking: Deferred[typing.Any] | None = None
-        self._waited = self._waits = self._has_slot = self._streaming = self._reads_slowly = False
-
-    # What is told of it when it is over (:class:`~aluvia.edge.events.CompletedRequest`).
-
-    @property
-    def connection_id(self) -> str:
-        """The client's connection."""
-        return self.down.connection_id
-
-    @property
-    def client_address(self) -> str:
-        """Who asked."""
-        return self.client_is.address
-
-    @property
-    def v_host(self) -> str:
-        """As configured."""
-        return self.live.v_host
-
-    @property
-    def route_id(self) -> str:
-        """Of the route."""
-        return self.live.route.id
-
-    @property
-    def backend_id(self) -> str:
-        """The last that was tried."""
-        return "" if self.last_member is None else self.last_member.id
+        self._going = self._reads_slowly = False
 
     # From its beginning to a member.
 
@@ -211,7 +183,6 @@ class EdgePassage(Passage):
         verdict = authenticator.ask(asked)
         if isinstance(verdict, Deferred):
             self._asking = verdict
-            self._waited = True
             verdict.addCallbacks(self._answered_by_provider, self._not_asked)
             verdict.addErrback(self._broke)
         else:
@@ -239,33 +210,30 @@ class EdgePassage(Passage):
 
     def _deny(self, denied: Denied) -> None:
         if denied.detail:
-            refusal = Refusal(denied.status, denied.cause, denied.detail, tuple(denied.fields))
-            self._refuse(refusal)
+            fields = tuple(denied.fields)
+            self.refuse(Refusal(denied.status, denied.cause, denied.detail, fields))
             return
-        self.status = denied.status
         client = self.client
-        self.let_go()
+        self.status = denied.status
         self._bytes_down += len(denied.body)
+        self.let_go()
         self.release(denied.cause)
         client.answer(denied.status, denied.reason, denied.fields, denied.body)
 
     def _enter(self) -> None:
         """Take a slot, or a place in line."""
+        self.stage = _QUEUED
         try:
             if self.live.admission.enter(self):
-                self._has_slot = True
+                self.stage = _PICKED
                 self.queued = 0.0
                 self._go()
-            else:
-                self._waited = self._waits = True
         except LineFull:
-            self.live.overflowed += 1
-            self._refuse(_LINE_FULL)
+            self.refuse(_LINE_FULL)
 
     def admitted(self) -> None:
         """It has a slot now."""
-        self._waits = False
-        self._has_slot = True
+        self.stage = _PICKED
         self.queued = self.proxy.clock() - self.began
         try:
             self._go()
@@ -275,29 +243,42 @@ class EdgePassage(Passage):
 
     def waited_too_long(self) -> None:
         """It has no slot, and will have none."""
-        self._waits = False
         self.queued = self.proxy.clock() - self.began
-        self._refuse(_LATE)
+        self.refuse(_LATE)
 
     def _go(self) -> None:
-        """To a member that was not tried yet."""
-        live = self.live
-        member = None
-        if self.client.pinned:
-            member = self.down.pinned_to(live)
-        if member is None or self._tried:
-            member = live.members.pick(self.client_is.address, self._tried or ())
-        if member is None:
-            self._refuse(_NO_BACKEND)
+        """To a member. Flat: one that fails at once leads to the next without nesting."""
+        self._next = self._first()
+        if self._next is None:
+            self.refuse(_NO_BACKEND)
             return
-        self.member = self.last_member = member
+        if self._going:
+            return
+        self._going = True
+        try:
+            while self._next is not None:
+                member, self._next = self._next, None
+                self._begin_at(member)
+        finally:
+            self._going = False
+
+    def _first(self) -> Member[Place] | None:
+        if self._next is not None:
+            return self._next
+        member = self.down.pinned_to(self.live) if self.client.pinned else None
+        if member is not None:
+            return member
+        return self.live.members.pick(self.client_is.address)
+
+    def _begin_at(self, member: Member[Place]) -> None:
+        self.member = member
+        self.backend_id = member.id
         self.attempts += 1
-        self._term = live.members.began(member)
+        self._term = self.live.members.began(member)
         if self.client.pinned:
-            self.down.pin(live, member)
-        idle = self.proxy.upstreams.take_idle(
-            self._place(), math.inf if self.method in IDEMPOTENT else FRESH
-        )
+            self.down.pin(self.live, member)
+        idle_at_most = math.inf if self.method in IDEMPOTENT else FRESH
+        idle = self.proxy.upstreams.take_idle(self._place(), idle_at_most)
         if idle is None:
             self._dial()
         else:
@@ -335,13 +316,16 @@ class EdgePassage(Passage):
         member = self.member
         assert member is not None
         terms = self.live.terms
-        host = head.host if terms.wishes.preserve_host else None
         fields = self.down.outgoing.fields(
-            head, self.client_is, terms.wishes, host or member.target.host_field, self._added
+            head,
+            self.client_is,
+            terms.wishes,
+            self.authority,
+            member.target.host_field,
+            self._added,
         )
-        first_byte = terms.route.timeouts.first_byte
-        if self._waited or self.client.quiet_seconds != first_byte:
-            self.client.quiet_for(first_byte)
+        self._sent = self.proxy.clock()
+        self.client.quiet_for(terms.route.timeouts.first_byte)
         ours = b"%b: %b\r\n" % (REQUEST_ID, self.request_id.encode("ascii"))
         return exchange.request(head.method, self.target, fields, head.length, ours)
 
@@ -349,7 +333,6 @@ class EdgePassage(Passage):
         again = self.state is DIALLING or (self.method in IDEMPOTENT and self._may_send_again())
         if self._was_closed_idle(error):
             if again:
-                self.resent = True
                 self.state = DIALLING
                 self._dial()
                 return
@@ -378,43 +361,51 @@ class EdgePassage(Passage):
         if error.error in _OURS or self.attempts > self.live.route.retries:
             return False
         tried = [*(self._tried or ()), member]
-        if self.live.members.pick(self.client_is.address, tried) is None:
-            return False
-        if not self.proxy.budget.take():
+        another = self.live.members.pick(self.client_is.address, tried)
+        if another is None or not self.proxy.budget.take():
             return False
         self._tried = tried
-        self.live.retried += 1
         self._leave_member()
         upstream, self.upstream = self.upstream, None
         if upstream is not None and upstream.transport is not None:
             upstream.abort()
         self.state = DIALLING
-        self.resent = False
+        self._next = another
         self._go()
         return True
 
     def timed_out(self) -> None:
-        """Nothing moved for as long as this stage may take."""
+        """Nothing moved for as long as this stage may take; see the table."""
         if self.state is DIALLING:
-            # What it waits for has a deadline of its own.
             return
         error = DialError("http_response_timeout", 504, "The backend did not answer in time.")
-        if self.state is SENT:
-            self._failed(error)
-        elif self._reads_slowly or (self._down is not None and self._down.stalled):
+        if not self.request_complete and not self.client.held_up:
+            if self.state is ANSWERED:
+                self._finish_early()
+            else:
+                self.request_broken(_NO_BODY)
+        elif self.stage is _STREAM:
+            self.fail(error)
+        elif self._reads_slowly or self.answer_held_up:
             self.cause = "client_gone"
             self.fail(error)
         else:
             self._failed(error)
 
+    def client_ended(self) -> None:
+        """The client's FIN: it has left."""
+        client = self.client
+        self.client_lost()
+        client.abort()
+
     def _takes_answer(self, head: ResponseHead) -> bool:
-        if head.informational:
+        if head.status < 200 and head.status != 101:
             return False
-        self.first_byte = self.proxy.clock() - self.began
+        now = self.proxy.clock()
+        self.first_byte = now - self.began
         member = self.member
         assert member is not None
-        sent = self.first_byte - self.queued
-        self.live.members.answered(member, sent, head.status >= 500, self._term)
+        self.live.members.answered(member, now - self._sent, head.status >= 500, self._term)
         if head.status == 101 or (head.length < 0 and _is_event_stream(head)):
             return not self._takes_stream()
         return False
@@ -423,11 +414,12 @@ class EdgePassage(Passage):
         """Leave the slot for a place among the streams; whether there is one."""
         live = self.live
         if live.streams >= live.route.max_streams:
-            self._refuse(_STREAMS_FULL)
+            self.refuse(_STREAMS_FULL)
             return False
         live.streams += 1
-        self._streaming = self.upgraded = True
-        self._leave_slot()
+        self.upgraded = True
+        self.stage = _STREAM
+        live.admission.leave()
         return True
 
     def _answer_fields(self, head: ResponseHead) -> typing.Sequence[Field]:
@@ -451,18 +443,22 @@ class EdgePassage(Passage):
         """Some of the body, if it is not too much."""
         most = self.live.terms.route.max_body_bytes
         if most is not None and self._bytes_up + len(data) > most:
-            if self.client.exchange.may_respond:
-                self._refuse(_TOO_LARGE)
-            else:
-                self.fail(DialError("http_request_error", 413, _TOO_LARGE.detail))
-            return
-        super().request_data(data)
+            self.refuse(_TOO_LARGE)
+        else:
+            super().request_data(data)
 
     def _request_trailers(self, fields: typing.Sequence[Field]) -> typing.Sequence[Field]:
-        return without(fields, GONE)
+        replaced = self.live.terms.wishes.replaced
+        return [field for field in fields if not belongs_to_us(field[0], replaced)]
 
     def _keep(self, upstream: ClientConnection) -> None:
-        if self.live.removed or self.member is None or self.member.health is Health.GONE:
+        member = self.member
+        if (
+            self.live.removed
+            or member is None
+            or member.health is Health.GONE
+            or (member.target.named and upstream.opened + FOLLOW_SECONDS < self.proxy.sweep.now)
+        ):
             upstream.close()
         else:
             self.proxy.upstreams.put_idle(upstream)
@@ -482,70 +478,34 @@ class EdgePassage(Passage):
 
     # Its end.
 
-    def _refuse(self, refusal: Refusal) -> None:
-        """Answer it with this."""
-        client = self.client
-        head = self.head
-        self.status = refusal.status
-        self.let_go()
-        self.release(refusal.error)
-        self.proxy.tell(client, head, refusal, self.request_id)
-
-    def fail(self, error: DialError) -> None:
-        """Say what went wrong; if an answer has begun, by cutting it short."""
-        if self.client.exchange.may_respond:
-            self._refuse(
-                Refusal(
-                    error.status, error.error, error.detail, received_status=error.received_status
-                )
-            )
-            return
-        client = self.client
-        self.let_go()
-        self.release(error.error)
-        client.abort()
-
-    def request_broken(self, violation: ProtocolViolation) -> None:
-        """The client broke the rules, or took too long, in the middle of its request."""
-        if self.client.exchange.may_respond:
-            self.status = violation.status
-        super().request_broken(violation)
-
     def let_go(self) -> None:
         """Leave nothing of it anywhere."""
         asking, self._asking = self._asking, None
         if asking is not None:
             asking.cancel()
-        if self._waits:
-            self._waits = False
+        if self.stage is _QUEUED:
             self.live.admission.withdraw(self)
+        self._next = None
         super().let_go()
 
     def release(self, outcome: str) -> None:
         """Count it, and give back what it has."""
         if self.released:
             return
-        self.total = self.proxy.clock() - self.began
-        if outcome != "ok" and not self.cause:
-            self.cause = outcome
+        stage, self.stage = self.stage, _OVER
         self._leave_member()
         live = self.live
-        if self._streaming:
-            self._streaming = False
+        if stage is _STREAM:
             live.streams -= 1
         super().release(outcome)
-        # Last: whoever has the slot next begins at once.
-        self._leave_slot()
+        if stage is _PICKED:
+            # Last: whoever has the slot next begins at once.
+            live.admission.leave()
 
     def _leave_member(self) -> None:
         member, self.member = self.member, None
         if member is not None:
             self.live.members.ended(member, self._term)
-
-    def _leave_slot(self) -> None:
-        if self._has_slot:
-            self._has_slot = False
-            self.live.admission.leave()
 
 
 def _is_event_stream(head: ResponseHead) -> bool:

@@ -23,7 +23,16 @@ import attrs
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import FORWARDING, Field, FieldNames, Fields
 
-__all__ = ["GONE", "Client", "Outgoing", "Wishes", "given_request_id", "hyphened", "values_of"]
+__all__ = [
+    "GONE",
+    "Client",
+    "Outgoing",
+    "Wishes",
+    "belongs_to_us",
+    "given_request_id",
+    "hyphened",
+    "values_of",
+]
 
 #: Never a client's.
 GONE = FORWARDING | FieldNames(frozenset([b"x-request-id"]))
@@ -74,13 +83,14 @@ class Wishes:
 class Outgoing:
     """What the last request of a connection became."""
 
-    __slots__ = ("_added", "_base", "_client", "_fields", "_host", "_wishes")
+    __slots__ = ("_added", "_authority", "_base", "_client", "_fields", "_own_host", "_wishes")
 
     def __init__(self) -> None:
         self._base: Fields | None = None
         self._wishes: Wishes | None = None
         self._client: Client | None = None
-        self._host = b""
+        self._authority: bytes | None = None
+        self._own_host = b""
         self._added: typing.Sequence[Field] = ()
         self._fields = Fields()
 
@@ -89,13 +99,16 @@ class Outgoing:
         head: RequestHead,
         client: Client,
         wishes: Wishes,
-        host: bytes,
+        authority: bytes | None,
+        own_host: bytes,
         added: typing.Sequence[Field] = (),
     ) -> Fields:
         """
         The fields for the backend, Host first.
 
-        :param host: the value of Host.
+        :param authority: what the request is for, by its target or by its Host (RFC 9112 section
+            3.2.2); None where it does not say.
+        :param own_host: what the backend itself is called.
         :param added: by authentication.
         """
         base = head.end_to_end(GONE)
@@ -103,14 +116,16 @@ class Outgoing:
             base is not self._base
             or wishes is not self._wishes
             or client is not self._client
-            or host != self._host
+            or authority != self._authority
+            or own_host != self._own_host
             or added is not self._added
         ):
-            self._fields = _made(base, client, wishes, host, head.host or host, added)
+            self._fields = _made(base, client, wishes, authority or own_host, own_host, added)
             self._base = base
             self._wishes = wishes
             self._client = client
-            self._host = host
+            self._authority = authority
+            self._own_host = own_host
             self._added = added
         return self._fields
 
@@ -119,17 +134,14 @@ def _made(
     base: Fields,
     client: Client,
     wishes: Wishes,
-    host: bytes,
-    asked_host: bytes,
+    authority: bytes,
+    own_host: bytes,
     added: typing.Sequence[Field],
 ) -> Fields:
     replaced = wishes.replaced
-    fields = [(b"Host", host)]
-    for field in base:
-        name = hyphened(field[0])
-        if name != b"host" and name not in replaced:
-            fields.append(field)
-    forwarded_host = asked_host if client.host is None else client.host
+    fields = [(b"Host", authority if wishes.preserve_host else own_host)]
+    fields += [field for field in base if not belongs_to_us(field[0], replaced)]
+    forwarded_host = authority if client.host is None else client.host
     fields += (
         (b"X-Forwarded-For", client.chain),
         (b"X-Forwarded-Proto", client.scheme),
@@ -149,6 +161,12 @@ def _forwarded(client: Client, host: bytes) -> bytes:
         address = f"[{address}]"
     node = address if _bare(address) else f'"{address}"'
     return b'for=%b;host="%b";proto=%b' % (node.encode("ascii"), host, client.scheme)
+
+
+def belongs_to_us(name: bytes, replaced: typing.Container[bytes]) -> bool:
+    """Whether a client's field of this name is not its to send, in a head or a trailer."""
+    ours = hyphened(name)
+    return ours == b"host" or ours in GONE or ours in replaced
 
 
 def hyphened(name: bytes) -> bytes:

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from aluvia.edge.access_log import AccessLog
-from aluvia.edge.answers import Refusal, tell
+from aluvia.edge.answers import Refusal, answer_of, send
 from aluvia.edge.certificates import Certificates
 from aluvia.edge.downstream import Downstream
 from aluvia.edge.events import EventBus, EventName, completed_event
@@ -115,7 +115,8 @@ class ReverseProxy:
         close: bool = False,
     ) -> None:
         """Answer a request that goes nowhere, and count it."""
-        count = tell(connection, head, refusal, request_id, close=close)
+        answer = answer_of(head, refusal, request_id)
+        send(connection, answer, close=close)
         self._record(
             Refused(
                 request_id=request_id,
@@ -124,7 +125,7 @@ class ReverseProxy:
                 head=head,
                 route=None if live is None else live.route,
                 refusal=refusal,
-                bytes_down=count,
+                bytes_down=len(answer.body),
                 started=began,
                 total=self.clock() - began,
             ),
@@ -133,29 +134,12 @@ class ReverseProxy:
 
     # What a flow tells.
 
-    def tell(
-        self,
-        connection: ServerConnection,
-        head: RequestHead | None,
-        refusal: Refusal,
-        request_id: str,
-    ) -> None:
-        """Answer a request in a backend's place."""
-        tell(connection, head, refusal, request_id)
-
-    def refuse(self, connection: ServerConnection, error: DialError, request_id: str = "") -> None:
-        """Say why a request could not be answered by a backend."""
-        refusal = Refusal(
-            error.status, error.error, error.detail, received_status=error.received_status
-        )
-        tell(connection, None, refusal, request_id)
-
     def reject(
         self, connection: ServerConnection, violation: ProtocolViolation, request_id: str = ""
     ) -> None:
         """Say what is wrong with a request."""
         refusal = Refusal(violation.status, "http_request_error", violation.reason)
-        tell(connection, None, refusal, request_id, close=True)
+        send(connection, answer_of(None, refusal, request_id), close=True)
 
     def relay_opened(self, flow: EdgePassage) -> None:
         """It has a place among its route's streams already."""

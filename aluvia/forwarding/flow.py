@@ -13,7 +13,6 @@ import typing
 from twisted.python.failure import Failure
 
 from aluvia.net.accept import Sweep
-from aluvia.net.errors import DialError
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.relay import Relay, relay
 from aluvia.wire.errors import ProtocolViolation
@@ -32,9 +31,6 @@ class Proxy(typing.Protocol):
     live: set[typing.Any]
     limits: Limits
     sweep: Sweep
-
-    def refuse(self, connection: ServerConnection, error: DialError, request_id: str = "") -> None:
-        """Say why a request could not be answered by its upstream."""
 
     def reject(
         self, connection: ServerConnection, violation: ProtocolViolation, request_id: str = ""

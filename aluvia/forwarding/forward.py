@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.forwarding.passage import DIALLING, SENT, Passage
+from aluvia.forwarding.passage import ANSWERED, ANSWERING, DIALLING, SENT, Passage
 from aluvia.forwarding.request_head import (
     IDEMPOTENT,
     absolute_form,
@@ -41,7 +41,7 @@ if typing.TYPE_CHECKING:
 class Forward(Passage, RoutedFlow):
     """A request whose target is an absolute URI."""
 
-    __slots__ = (*SLOTS, "target")
+    __slots__ = (*SLOTS, "resent", "target")
 
     if typing.TYPE_CHECKING:
         proxy: ForwardProxy
@@ -59,6 +59,7 @@ class Forward(Passage, RoutedFlow):
         authority = target.authority
         self._take_route(route, authority.host, authority.port or 80)
         self.target = target
+        self.resent = False
 
     def start(self) -> None:
         """Take an idle connection, or dial one."""
@@ -146,6 +147,17 @@ class Forward(Passage, RoutedFlow):
 
     def _idle_timeout(self) -> float:
         return self.proxy.idle_timeout
+
+    def fail(self, error: DialError) -> None:
+        """Say what went wrong; if an answer has begun, by cutting it short."""
+        answering = self.state is ANSWERING or self.state is ANSWERED
+        self.let_go()
+        self.release(error.error)
+        if answering:
+            # What was sent must not look like a whole answer.
+            self.client.abort()
+        else:
+            self.proxy.refuse(self.client, error, self.request_id)
 
     def let_go(self) -> None:
         """Leave nothing of it upstream."""

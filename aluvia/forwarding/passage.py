@@ -72,7 +72,6 @@ class Passage(Flow):
         "kept_bytes",
         "request_complete",
         "request_trailer_fields",
-        "resent",
         "response_trailer_fields",
         "state",
         "upstream",
@@ -92,7 +91,6 @@ class Passage(Flow):
         self.request_trailer_fields: typing.Sequence[Field] = ()
         self.response_trailer_fields: typing.Sequence[Field] = ()
         self.request_complete = False
-        self.resent = False
         #: What is on its way past us.
         self._up: BodySplice | None = None
         self._down: BodySplice | None = None
@@ -112,6 +110,11 @@ class Passage(Flow):
         if self.relay is not None:
             return self._bytes_down + self.relay.bytes_from_right
         return self._bytes_down
+
+    @property
+    def answer_held_up(self) -> bool:
+        """Whether an answer that goes past us waits for its client to read."""
+        return self._down is not None and self._down.stalled
 
     # What is a proxy's own.
 
@@ -174,6 +177,9 @@ class Passage(Flow):
                 self.client.write(b"".join(out))
                 if self.request_complete:
                     self._finish()
+                elif self.head.expect_continue and not self._bytes_up:
+                    # RFC 9110 section 10.1.1: it need not send the body now.
+                    self._finish_early()
                 else:
                     self.state = ANSWERED
                 return
@@ -188,11 +194,7 @@ class Passage(Flow):
         self.dialing = None
         if self.state is ANSWERED:
             # It has said what it had to say, and does not want the rest.
-            self.upstream = None
-            self._drop_flows()
-            self.state = DONE
-            self.release("ok")
-            self.client.answered()
+            self._finish_early()
         else:
             self._failed(error)
 
@@ -296,6 +298,8 @@ class Passage(Flow):
             out.append(self.client.exchange.informational(head.status, fields))
             return
         self.state = ANSWERING
+        # It will not be sent again.
+        self.kept = None
         self._answer_begins(head)
         # To a HEAD, and with a 304, what is passed on is what would have followed.
         bodiless = self.method == b"HEAD" or head.status == NOT_MODIFIED
@@ -332,16 +336,16 @@ class Passage(Flow):
         self.release("ok")
         self.client.answered()
 
+    def _finish_early(self) -> None:
+        """The answer is through, and the rest of the request goes nowhere."""
+        client = self.client
+        self.let_go()
+        self.release("ok")
+        client.answered()
+
+    @abc.abstractmethod
     def fail(self, error: DialError) -> None:
         """Say what went wrong; if an answer has begun, by cutting it short."""
-        answering = self.state is ANSWERING or self.state is ANSWERED
-        self.let_go()
-        self.release(error.error)
-        if answering:
-            # What was sent must not look like a whole answer.
-            self.client.abort()
-        else:
-            self.proxy.refuse(self.client, error, self.request_id)
 
     def let_go(self) -> None:
         """Leave nothing of it upstream."""

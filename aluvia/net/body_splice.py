@@ -13,8 +13,9 @@ and writing, and when the body is through, this one is theirs again too.
     OVER       nothing          nothing        (``ended`` was called, or nobody wants it)
 
 It ends early, and what is left of the body goes the plain way, where no pipe is to be had, or
-sockets turn out not to splice. The end of a connection goes to its protocol, as always; whoever has
-the body drops it then (:meth:`BodySplice.drop`).
+sockets turn out not to splice; and where there is urgent data. The end of a connection goes to its
+protocol, as always; whoever has the body drops it then (:meth:`BodySplice.drop`). A sink that takes
+no more ends it too: its protocol will hear of that when it reads.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from twisted.python.failure import Failure
 
 from aluvia.net.oneway import FULL, NO_SPLICE, SPLICE_FLAGS
 from aluvia.net.pipes import Pipe, pipes_for
-from aluvia.net.transport import LOST, Wire
+from aluvia.net.transport import Wire
 from aluvia.wire.limits import Limits
 
 __all__ = ["BodySplice", "can_splice"]
@@ -56,7 +57,7 @@ class BodySplice:
     :ivar total: how many have come.
     :ivar stalled: whether it waits for the sink.
     :param left: how many; not more than there are of the body.
-    :param moved: told after each event how many came.
+    :param moved: told after each event how many went out.
     :param ended: told how many have come in all, and are out, when that is all of them or no more
         will go this way. Not called for a connection that ends, nor after :meth:`drop`.
     """
@@ -65,6 +66,8 @@ class BodySplice:
         "_ended",
         "_left",
         "_moved",
+        "_out",
+        "_over",
         "_pipe",
         "_pipes",
         "_rounds",
@@ -84,6 +87,9 @@ class BodySplice:
         self._pipes = pipes_for(limits)
         self._pipe: Pipe | None = None
         self.stalled = False
+        self._out = 0
+        # Whether nothing more goes this way: all is through, or it cannot.
+        self._over = False
         self._wires: tuple[Wire, Wire] | None = source, sink
         self._pipes.enter()
         source.source_of = sink.sink_of = self
@@ -119,35 +125,41 @@ class BodySplice:
         if pipe is None:
             self._end()
             return None
-        before = self.total
-        for _ in range(self._rounds):
+        lost = self._move(pipe, source, sink)
+        self._tell()
+        if self._wires is not None and not self.stalled:
+            self._let_go_of_the_pipe()
+            if self._over:
+                self._end()
+        return lost
+
+    def _move(self, pipe: Pipe, source: Wire, sink: Wire) -> ConnectionDone | ConnectionLost | None:
+        """Read until the source is dry, the sink is full, all is through, or it is others' turn."""
+        for number in range(self._rounds):
             size = min(pipe.size, self._left)
             try:
                 count = os.splice(source.descriptor, pipe.writer, size, None, None, SPLICE_FLAGS)
             except BlockingIOError:
+                # Nothing at all, though epoll told us: urgent data, which splice does not step
+                # over, but recv does.
+                self._over = not number
                 break
             except OSError as error:
                 if error.errno not in NO_SPLICE:
                     self.drop()
                     return main.CONNECTION_LOST
                 self._pipes.give_up()
-                self._end()
-                return None
+                self._over = True
+                break
             if not count:
                 self.drop()
                 return main.CONNECTION_DONE
             self.total += count
             self._left -= count
+            self._over = not self._left
             pipe.held = count
-            if not self._empty(pipe, sink):
+            if not self._empty(pipe, sink) or self._over:
                 break
-            if not self._left:
-                break
-        self._moved(self.total - before)
-        if self._wires is not None and not self.stalled:
-            self._let_go_of_the_pipe()
-            if not self._left:
-                self._end()
         return None
 
     def sink_ready(self) -> None:
@@ -164,10 +176,9 @@ class BodySplice:
             sink.stopWriting()
             source.startReading()
             self._let_go_of_the_pipe()
-            # Progress, for whoever looks whether there is any.
-            self._moved(0)
-            if not self._left:
+            if self._over:
                 self._end()
+        self._tell()
 
     def write(self, data: bytes) -> None:
         """Nobody writes into the middle of a body."""
@@ -183,13 +194,14 @@ class BodySplice:
     def _empty(self, pipe: Pipe, sink: Wire) -> bool:
         """Let out what a pipe holds; whether that was all."""
         try:
-            pipe.held -= os.splice(
-                pipe.reader, sink.descriptor, pipe.held, None, None, SPLICE_FLAGS
-            )
+            count = os.splice(pipe.reader, sink.descriptor, pipe.held, None, None, SPLICE_FLAGS)
+            pipe.held -= count
+            self._out += count
         except OSError as error:
             if error.errno not in FULL:
+                # It takes no more. What it said before still counts (a server that refuses an
+                # upload answers, and resets), so it is its own reading that finds out.
                 self.drop()
-                sink.connectionLost(LOST)
                 return False
         if pipe.held and not self.stalled and self._wires is not None:
             self.stalled = True
@@ -202,6 +214,13 @@ class BodySplice:
         if pipe is not None:
             self._pipes.give_back(pipe)
 
+    def _tell(self) -> None:
+        """Say what has gone out."""
+        count, self._out = self._out, 0
+        if count:
+            self._moved(count)
+
     def _end(self) -> None:
+        self._tell()
         self.drop()
         self._ended(self.total)

@@ -176,7 +176,7 @@ class ServerConnection:
         try:
             if phase is _HEAD:
                 self._violated(ProtocolViolation(408, "The request head did not come in time."))
-            elif phase is _BODY and not self._held_up and pace.body_begun:
+            elif phase is _BODY and not self.held_up and pace.body_begun:
                 if pace.too_slow:
                     self._violated(ProtocolViolation(408, "The request body came too slowly."))
                 else:
@@ -268,6 +268,12 @@ class ServerConnection:
         self._deliver(self.exchange.was_read(count))
 
     @property
+    def held_up(self) -> bool:
+        """Whether it is not the client that the rest of a request waits for."""
+        past_us = getattr(self.transport, "source_of", None)
+        return self._paused or (past_us is not None and past_us.stalled)
+
+    @property
     def quiet_seconds(self) -> float:
         """How long it may be quiet before the responder is told."""
         return self._pace.idle_seconds
@@ -311,12 +317,6 @@ class ServerConnection:
         self.transport.abortConnection()
 
     # Inside.
-
-    @property
-    def _held_up(self) -> bool:
-        """Whether it is not the client that a body waits for."""
-        past_us = getattr(self.transport, "source_of", None)
-        return self._paused or (past_us is not None and past_us.stalled)
 
     def _resume(self) -> None:
         if self._paused and self.phase is not _CLOSED:
@@ -362,7 +362,7 @@ class ServerConnection:
             elif event is END:
                 if self.phase is _BODY:
                     self.phase = _ANSWER
-                    self.deadline = self.sweep.now + self._pace.idle_seconds
+                    self.deadline = self._pace.begin(self.sweep.now)
                 self.responder.request_end()
             elif isinstance(event, bytes):
                 pace = self._pace
@@ -397,6 +397,10 @@ class ServerConnection:
             self._violated(violation)
             return []
         if not exchange.idle and not events:
+            if self.input_ended:
+                # The rest of its head will not come.
+                self.close_now()
+                return []
             self.phase = _HEAD
             self.deadline = self.sweep.now + self.limits.head_seconds
         self.resume_request()

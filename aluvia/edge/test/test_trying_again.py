@@ -120,9 +120,7 @@ class TryingAgainTests(EdgeCase):
 
     async def test_retries_are_counted(self) -> None:
         """No more than the route has."""
-        bad = [self.refusing() for _ in range(4)]
-        good = self.origin()
-        self.route(*map(backend, bad), backend(good), retries=2)
+        self.route(*[backend(self.refusing()) for _ in range(5)], retries=2)
         answer = await self.ask("/")
         self.assertEqual(answer.status, 502)
         self.assertIn(b"connection_refused", answer.header(b"proxy-status") or b"")
