@@ -10,12 +10,10 @@ now.
 
 from __future__ import annotations
 
-import errno
 import signal
 import typing
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -30,7 +28,7 @@ from aluvia.client.polls import Polls
 from aluvia.client.settings import Settings
 from aluvia.errors import ApiError, InvalidUserTokenError
 from aluvia.forwarding.counters import Counters
-from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.net.door import bind, listen_stock, port_of
 from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.statuses import CANNOT_CREATE, NO_PERMISSION, UNAVAILABLE
 from aluvia.process.supervise import local_url
@@ -166,9 +164,9 @@ class ClientService(DoorService):
             log.warn("{line}", line=line)
         self.door = local = LocalProxy(settings, self.reactor, learn=self._learn)
         await local.configure()
-        self._bind("proxy", settings.port, local.open)
+        bind("proxy", settings.port, local.open, self._movable)
         if settings.admin_port is not None:
-            self._bind("admin", settings.admin_port, self._listen_for_admin)
+            bind("admin", settings.admin_port, self._listen_for_admin, self._movable)
         return {"proxy": local.port, "admin": self._admin_port, "url": self.url}
 
     def came_up(self) -> None:
@@ -196,16 +194,6 @@ class ClientService(DoorService):
         else:
             log.info("SIGHUP: the configuration is fetched now.")
             control.poll_soon()
-
-    def _bind(self, name: str, port: int, listen: typing.Callable[[int], None]) -> None:
-        try:
-            listen(port)
-        except CannotListenError as error:
-            taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
-            if not (taken and name in self._movable and port):
-                raise bind_error(name, error) from None
-            log.warn("The {name} port {port} is taken; another one is used.", name=name, port=port)
-            self._bind(name, 0, listen)
 
     def _listen_for_admin(self, port: int) -> None:
         site = admin_site(self, self.reactor)

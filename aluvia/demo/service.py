@@ -15,29 +15,27 @@ why it may stand in a line that is printed.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import pathlib
 import shutil
 import signal
-import sys
 import tempfile
 import typing
 
 import attrs
 from sqlalchemy import Connection
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.client.service import ClientService
 from aluvia.client.settings import Settings
+from aluvia.demo.lines import say
+from aluvia.demo.quiet_site import ADDRESS
 from aluvia.demo.site import DemoSite, Line
 from aluvia.gateway.service import GatewayService
 from aluvia.gateway.settings import Settings as GatewaySettings
-from aluvia.net.door import port_of
 from aluvia.process.statuses import CANNOT_CREATE, SOFTWARE
 from aluvia.process.supervise import exit_with
 from aluvia.store import accounts
@@ -47,7 +45,6 @@ __all__ = ["DemoService"]
 
 log = Logger()
 
-ADDRESS = "127.0.0.1"
 ACCOUNT = "demo"
 
 #: What the account's rules are at first.
@@ -84,7 +81,7 @@ class DemoService(Service):
         self._set_signal = set_signal
         self._out = out
         self._directory: str | None = None
-        self._site: IListeningPort | None = None
+        self._site: DemoSite | None = None
         self._gateway: GatewayService | None = None
         self._client: ClientService | None = None
         self._starting: Deferred[None] | None = None
@@ -101,8 +98,9 @@ class DemoService(Service):
         credentials = await self._account(path)
         self._learn(credentials.proxy_username, credentials.proxy_password)
         line = Line()
-        self._site = self._reactor.listenTCP(0, DemoSite(line, self._reactor), interface=ADDRESS)
-        line.site = (ADDRESS, port_of(self._site))
+        self._site = DemoSite(line, self._reactor)
+        site = self._site.listen()
+        line.site = (ADDRESS, site)
         self._gateway = GatewayService(
             GatewaySettings(proxy=(ADDRESS, 0), api=(ADDRESS, 0), db=path, allow_private=True),
             self._reactor,
@@ -134,7 +132,7 @@ class DemoService(Service):
             },
         )
         await client.begin()
-        self._say(client, port_of(self._site), self._gateway.api_url, credentials.token)
+        self._say(client, site, self._gateway.api_url, credentials.token)
 
     async def _account(self, path: pathlib.Path) -> accounts.Credentials:
         store = Store(path, self._reactor.callFromThread)
@@ -151,8 +149,6 @@ class DemoService(Service):
         return credentials
 
     def _say(self, client: ClientService, site: int, api_url: str, token: str) -> None:
-        # Not by the log, which would hide the token.
-        out = self._out or sys.__stdout__ or sys.stdout
         url = client.url
         direct, proxied = (f"http://{name}.localhost:{site}/" for name in ("direct", "proxied"))
         fields = json.dumps({"rules": ["direct.localhost"]})
@@ -169,10 +165,7 @@ class DemoService(Service):
         ]
         if client.admin_url is not None:
             lines.append(f"What it does can be seen at {client.admin_url}/")
-        # Where nobody reads it, the demo runs all the same.
-        with contextlib.suppress(OSError, ValueError):
-            out.write("\n".join(["", *lines, "", ""]))
-            out.flush()
+        say(lines, self._out)
 
     def _not_started(self, failure: Failure) -> None:
         if not self.running:
@@ -198,6 +191,6 @@ class DemoService(Service):
             if service is not None:
                 await service.stopService()
         if self._site is not None:
-            await maybeDeferred(self._site.stopListening)
+            await self._site.stop()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import typing
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from twisted.web.http import HTTPChannel
 from twisted.web.resource import Resource
-from twisted.web.server import Request, Site
+from twisted.web.server import Request
 
+from aluvia.demo.quiet_site import QuietChannel, QuietSite
 from aluvia.net.connecting import ClientWire, Connecting
 
 DIRECT = b"direct"
@@ -53,7 +52,7 @@ class Line:
         return ClientWire.connect(reactor, family, sockaddr, remember, failed)
 
 
-class _Channel(HTTPChannel):
+class _Channel(QuietChannel):
     """One connection."""
 
     site: DemoSite
@@ -70,22 +69,14 @@ class _Channel(HTTPChannel):
         super().connectionLost(reason)
 
 
-class DemoSite(Site):
-    """The site, for :meth:`listenTCP`."""
+class DemoSite(QuietSite):
+    """The site."""
 
-    # twisted.web's type for this knows only its own choice between HTTP/1.1 and HTTP/2.
     protocol: typing.Any = _Channel
-    noisy = False
 
-    def __init__(self, line: Line, clock: IReactorTime) -> None:
-        super().__init__(_Page(line), reactor=clock, parsePOSTFormSubmission=False)
+    def __init__(self, line: Line, reactor: typing.Any) -> None:
+        super().__init__(_Page(line), reactor)
         self.line = line
-
-    def startFactory(self) -> None:
-        """No access log, and no timer for one."""
-
-    def stopFactory(self) -> None:
-        """There is nothing to be closed."""
 
 
 class _Page(Resource):

@@ -1,11 +1,11 @@
 """
 The edge: a reverse proxy whose routes, backends and certificates change while it runs.
 
-The names below are its Python face; :mod:`aluvia.edge.model` describes what they hold, and
-:mod:`aluvia.edge.service` is where to start reading.
+The names below are what it is configured with and what it tells; the edge itself, which brings the
+store with it, is :class:`aluvia.edge.edge.Edge`. :mod:`aluvia.edge.service` is where to start
+reading.
 """
 
-from aluvia.edge.edge import Edge
 from aluvia.edge.events import Event, EventBus
 from aluvia.edge.model import (
     AdminState,
@@ -24,7 +24,6 @@ from aluvia.edge.model import (
     Route,
     Timeouts,
 )
-from aluvia.edge.router import Router
 
 __all__ = [
     "AdminState",
@@ -35,7 +34,6 @@ __all__ = [
     "BasicProvider",
     "BearerProvider",
     "Certificate",
-    "Edge",
     "EntryPointProvider",
     "Event",
     "EventBus",
@@ -44,6 +42,5 @@ __all__ = [
     "KeyPair",
     "RateLimit",
     "Route",
-    "Router",
     "Timeouts",
 ]

@@ -27,7 +27,6 @@ import uuid
 from pathlib import Path
 
 from twisted.internet.defer import maybeDeferred
-from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -47,7 +46,7 @@ from aluvia.edge.routes_file import read_routes_file
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
-from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.net.door import bind, listen_stock, port_of
 from aluvia.process.supervise import local_url
 from aluvia.store.engine import Store
 
@@ -67,6 +66,8 @@ class Edge:
         and in memory.
     :param token: what the API asks for; None for no API.
     :param connect: makes the connections to backends.
+    :param movable: the ports (``http``, ``https``, ``API``) in whose place any free one does, where
+        they are taken.
     :ivar events: what happens here; see :mod:`aluvia.edge.events`.
     :ivar ingress: its data path.
     """
@@ -83,6 +84,7 @@ class Edge:
         reactor: typing.Any = None,
         connect: Connect = ClientWire.connect,
         set_log_level: SetLogLevel | None = None,
+        movable: typing.Container[str] = (),
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor  # noqa: PLC0415
@@ -94,10 +96,11 @@ class Edge:
                 db=db,
             )
         self.settings = settings
-        self.ingress = Ingress(settings, reactor, connect=connect)
+        self.ingress = Ingress(settings, reactor, connect=connect, movable=movable)
         self.events: EventBus = self.ingress.bus
         self._reactor = reactor
         self._token = token
+        self._movable = movable
         self._store = Store(settings.db, reactor.callFromThread)
         self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
         self._router = Router(self._configuration)
@@ -143,14 +146,9 @@ class Edge:
             self._files.start()
         await self._configuration.start()
         await self.read_routes()
-        name = "http"
-        try:
-            self.ingress.open()
-            name = "API"
-            if self._token is not None:
-                self._listen_for_api(self._token)
-        except CannotListenError as error:
-            raise bind_error(name, error) from None
+        self.ingress.open()
+        if self._token is not None:
+            self._listen_for_api(self._token)
 
     async def read_routes(self) -> None:
         """
@@ -222,8 +220,13 @@ class Edge:
         self._api = EdgeAPI(
             self._configuration, documents, self._observing, self.events, token, self._reactor
         )
-        self._api_site = self._api.site()
-        self._api_port = listen_stock(self._reactor, *self.settings.api, self._api_site)
+        self._api_site = site = self._api.site()
+        address, port = self.settings.api
+
+        def at(port: int) -> None:
+            self._api_port = listen_stock(self._reactor, address, port, site)
+
+        bind("API", port, at, self._movable)
 
     async def _hash_secrets(
         self, document: object, known: typing.Mapping[str, AuthProvider]

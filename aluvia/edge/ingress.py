@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 
 import attrs
+from twisted.internet.interfaces import IProtocolFactory
 
 from aluvia.edge.access_log import open_access_log
 from aluvia.edge.applied import Applied
@@ -13,7 +14,7 @@ from aluvia.edge.backends import Places
 from aluvia.edge.certificates import Certificates
 from aluvia.edge.events import EventBus
 from aluvia.edge.hashing_threads import HashingThreads
-from aluvia.edge.listeners import open_listener
+from aluvia.edge.listeners import Listener, open_listener
 from aluvia.edge.reverse import Connections, ReverseProxy
 from aluvia.edge.settings import Settings
 from aluvia.edge.statistics import Tracker
@@ -21,7 +22,7 @@ from aluvia.edge.tls_listening import TLSCounters, TLSListening
 from aluvia.edge.trusted import TrustedProxies
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect, Dialer, TCPDialer
-from aluvia.net.door import Door
+from aluvia.net.door import Door, bind
 from aluvia.net.guard import Guard
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
@@ -36,6 +37,7 @@ class Ingress(Door):
     The reverse proxy. Its ports are ``http`` and ``https``.
 
     :param connect: makes the connections to backends.
+    :param movable: the ports in whose place any free one does, where they are taken.
     :ivar bus: tells what happens here.
     :ivar tracker: what has happened.
     :ivar certificates: those in force.
@@ -50,6 +52,7 @@ class Ingress(Door):
         *,
         connect: Connect = ClientWire.connect,
         limits: Limits = DEFAULT_LIMITS,
+        movable: typing.Container[str] = (),
     ) -> None:
         super().__init__(
             reactor,
@@ -64,6 +67,7 @@ class Ingress(Door):
         self._settings = settings
         self._guard = Guard(self._own_places)
         self._connect = connect
+        self._movable = movable
         self.threads = HashingThreads(reactor.callFromThread)
         self.proxy = ReverseProxy(
             self,
@@ -88,15 +92,15 @@ class Ingress(Door):
         """
         Open the ports, and take connections.
 
-        :raises CannotListenError: one cannot be bound. :meth:`stop` is still to be called.
         :raises ValueError: systemd has not given us what one is to be.
-        :raises OSError: the access log cannot be opened.
+        :raises OSError: one cannot be bound, or the access log not be opened. :meth:`stop` is still
+            to be called.
         """
         settings = self._settings
         if settings.access_log is not None:
             self.proxy.access_log = open_access_log(str(settings.access_log), self.sweep)
         if settings.http is not None:
-            open_listener(self, "http", settings.http, Connections(self.proxy, secure=False))
+            self._listen("http", settings.http, Connections(self.proxy, secure=False))
         if settings.https is not None:
             inside = TLSListening(
                 Connections(self.proxy, secure=True),
@@ -106,9 +110,15 @@ class Ingress(Door):
                 counters=self.tls_counters,
                 limits=self.limits,
             )
-            open_listener(self, "https", settings.https, inside)
+            self._listen("https", settings.https, inside)
             self.proxy.https_port = self.place("https")[1]
         self.admit(settings.max_connections_per_address)
+
+    def _listen(self, name: str, listener: Listener, factory: IProtocolFactory) -> None:
+        def at(port: int) -> None:
+            open_listener(self, name, attrs.evolve(listener, port=port), factory)
+
+        bind(name, listener.port, at, self._movable)
 
     async def closing(self) -> None:
         """Probe nobody any more."""

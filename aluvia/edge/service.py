@@ -43,6 +43,8 @@ class EdgeService(DoorService):
     :param set_log_level: for who asks for another one.
     :param set_signal: installs a handler of a signal, and returns the one before it.
     :param connect: makes the connections to backends.
+    :param movable: the ports (``http``, ``https``, ``API``) in whose place any free one does, where
+        they are taken.
     """
 
     statuses = (
@@ -63,6 +65,7 @@ class EdgeService(DoorService):
         set_log_level: SetLogLevel | None = None,
         set_signal: SetSignal = signal.signal,
         connect: Connect = ClientWire.connect,
+        movable: typing.Container[str] = (),
     ) -> None:
         super().__init__(reactor, environ, settings.port_file, settings.drain_timeout, set_signal)
         self.settings = settings
@@ -70,6 +73,7 @@ class EdgeService(DoorService):
         self._environ = environ
         self._set_log_level = set_log_level
         self._connect = connect
+        self._movable = movable
 
     async def come_up(self) -> dict[str, object]:
         """
@@ -89,6 +93,7 @@ class EdgeService(DoorService):
             reactor=self.reactor,
             connect=self._connect,
             set_log_level=self._set_log_level,
+            movable=self._movable,
         )
         self.door = edge.ingress
         if token.ours:

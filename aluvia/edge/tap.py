@@ -127,7 +127,7 @@ def makeService(options: Options) -> IService:
         # The backends are needed by nothing else.
         from aluvia.demo.edge import EdgeDemo  # noqa: PLC0415
 
-        service = EdgeDemo(settings, running, os.environ)
+        service = EdgeDemo(settings, running, os.environ, observer.set_level)
     else:
         from aluvia.edge.service import EdgeService  # noqa: PLC0415
 

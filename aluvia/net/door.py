@@ -9,6 +9,7 @@ Everything that it opens, it closes.
 
 from __future__ import annotations
 
+import errno
 import socket
 import typing
 
@@ -17,6 +18,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
 from aluvia.net.accept import Admission, Drain, Sweep
 from aluvia.net.connecting import ClientWire
@@ -31,7 +33,9 @@ from aluvia.net.tls import TLSDialer, client_context
 from aluvia.net.waiting import wait_for
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["Door", "bind_error", "listen_stock", "port_of"]
+__all__ = ["Door", "bind", "bind_error", "listen_stock", "port_of"]
+
+log = Logger()
 
 
 class Door:
@@ -246,6 +250,30 @@ def listen_stock(
     except OSError as error:
         raise CannotListenError(address, port, error) from None
     return listening
+
+
+def bind(
+    name: str,
+    port: int,
+    listen: typing.Callable[[int], None],
+    movable: typing.Container[str] = (),
+) -> None:
+    """
+    Open a port; or any free one in its place, where it is taken and nobody asked for this one.
+
+    :param name: what to call it.
+    :param listen: opens the port of this number.
+    :param movable: the names of those that nobody asked for.
+    :raises OSError: it cannot be bound; with a sentence.
+    """
+    try:
+        listen(port)
+    except CannotListenError as error:
+        taken = getattr(error.socketError, "errno", None) == errno.EADDRINUSE
+        if not (taken and name in movable and port):
+            raise bind_error(name, error) from None
+        log.warn("The {name} port {port} is taken; another one is used.", name=name, port=port)
+        bind(name, 0, listen)
 
 
 def port_of(listening: IListeningPort) -> int:

@@ -281,7 +281,7 @@ class ServerConnection:
     def quiet_for(self, seconds: float) -> None:
         """Have it be quiet for so long, from now on."""
         self._pace.idle_seconds = seconds
-        if self.phase is _ANSWER:
+        if self.phase is _ANSWER or not self._pace.body_begun:
             self.deadline = self._pace.begin(self.sweep.now)
 
     def leave(self) -> bytes:
@@ -382,7 +382,8 @@ class ServerConnection:
             self.phase = _BODY
             # A client that waits for a 100 is not slow.
             pace.body_begun = not head.expect_continue
-            self.deadline = pace.begin_window(now)
+            if pace.body_begun:
+                self.deadline = pace.begin_window(now)
         else:
             self.phase = _ANSWER
         self.responder = self.application.request(self, head)

@@ -72,12 +72,13 @@ class ServiceTests(TapCase):
         self.environ |= {"ALUVIA_EDGE_HTTP": "127.0.0.1:1", "ALUVIA_EDGE_DB": "real.db"}
         options, demo = self.made("--demo", "--https", "127.0.0.1:0")
         self.assertIsInstance(demo, FakeDemo)
-        settings, running, environ = demo.made_from
+        settings, running, environ, set_log_level = demo.made_from
         self.assertIs(settings, options.settings)
         self.assertEqual((settings.db, settings.http.port), (IN_MEMORY, 8080))
         self.assertEqual(settings.https.fixed, None)
         self.assertIs(running, reactor)
         self.assertIs(environ, self.environ)
+        set_log_level("debug")
 
     def test_what_a_demo_has_itself(self) -> None:
         """Cannot be said besides."""
