@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import typing
-from pathlib import Path
 
 from aluvia.edge.api_token import VARIABLE
 from aluvia.edge.options import OPTIONS, PREFIX
 from aluvia.edge.settings import IN_MEMORY, Settings
-from aluvia.process.sources import Found, SettingsError, from_file, given, unknown_variables
+from aluvia.process.sources import (
+    Found,
+    SettingsError,
+    from_everywhere,
+    unknown_variables,
+    values_of,
+)
 from aluvia.process.statuses import USAGE
 from aluvia.wire.target import Authority
 
@@ -25,18 +30,8 @@ def load_settings(
     :param flags: by option name, as they stood on the command line.
     :raises SettingsError: with the place that is wrong.
     """
-    found: dict[str, Found] = {}
-    config = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
-    if config:
-        found |= from_file(Path(str(config)), OPTIONS)
-    variables = {option: environ.get(option.variable) or None for option in OPTIONS}
-    found |= given(variables, "variable")
-    found |= given({option: flags.get(option.name) for option in OPTIONS}, "flag")
-    # Daemons change directory.
-    values: dict[str, typing.Any] = {
-        field: each.value.absolute() if isinstance(each.value, Path) else each.value
-        for field, each in found.items()
-    }
+    found = from_everywhere(OPTIONS, PREFIX, flags, environ)
+    values = values_of(found)
     if values.get("db") == str(IN_MEMORY):
         values["db"] = IN_MEMORY
     unknown = unknown_variables(environ, OPTIONS)

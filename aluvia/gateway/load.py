@@ -10,7 +10,13 @@ from pathlib import Path
 from aluvia.gateway.listeners import Certificate
 from aluvia.gateway.options import OPTIONS, PREFIX
 from aluvia.gateway.settings import Settings
-from aluvia.process.sources import Found, SettingsError, from_file, given, unknown_variables
+from aluvia.process.sources import (
+    Found,
+    SettingsError,
+    from_everywhere,
+    unknown_variables,
+    values_of,
+)
 from aluvia.process.statuses import CONFIG, USAGE
 from aluvia.telemetry.logs import escape
 from aluvia.wire.target import Authority
@@ -27,20 +33,9 @@ def load_settings(
     :param flags: by option name, as they stood on the command line.
     :raises SettingsError: with the place that is wrong.
     """
-    found: dict[str, Found] = {}
-    config = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
-    if config:
-        found |= from_file(Path(str(config)), OPTIONS)
-    variables = {option: environ.get(option.variable) or None for option in OPTIONS}
-    found |= given(variables, "variable")
-    found |= given({option: flags.get(option.name) for option in OPTIONS}, "flag")
-    # Daemons change directory.
-    values: dict[str, typing.Any] = {
-        field: each.value.absolute() if isinstance(each.value, Path) else each.value
-        for field, each in found.items()
-    }
+    found = from_everywhere(OPTIONS, PREFIX, flags, environ)
     settings = Settings(
-        **values,
+        **values_of(found),
         sources={field: each.source for field, each in found.items()},
         unknown=unknown_variables(environ, OPTIONS),
     )

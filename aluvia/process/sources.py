@@ -24,9 +24,11 @@ __all__ = [
     "Found",
     "SettingsError",
     "contents",
+    "from_everywhere",
     "from_file",
     "given",
     "unknown_variables",
+    "values_of",
 ]
 
 #: More than this is no configuration file, and no bundle of authorities.
@@ -167,3 +169,32 @@ def _text(value: object, takes: Takes) -> str:
     if not isinstance(value, str):
         raise ValueError(f"cannot be read from a value of the type {type(value).__name__}")
     return value
+
+
+def from_everywhere(
+    table: typing.Sequence[Option],
+    prefix: str,
+    flags: typing.Mapping[str, object],
+    environ: typing.Mapping[str, str],
+) -> dict[str, Found]:
+    """
+    What a door's options are: the command line wins over the environment, and that over the file.
+
+    :param prefix: of the door's variables; ``CONFIG`` behind it names the file.
+    :param flags: by option name, as they stood on the command line.
+    :raises SettingsError: with the place that is wrong.
+    """
+    found: dict[str, Found] = {}
+    config = flags.get("config") or environ.get(f"{prefix}CONFIG")
+    if config:
+        found |= from_file(Path(str(config)), table)
+    found |= given({option: environ.get(option.variable) or None for option in table}, "variable")
+    return found | given({option: flags.get(option.name) for option in table}, "flag")
+
+
+def values_of(found: typing.Mapping[str, Found]) -> dict[str, typing.Any]:
+    """The values, by field. Paths are absolute: daemons change directory."""
+    return {
+        field: each.value.absolute() if isinstance(each.value, Path) else each.value
+        for field, each in found.items()
+    }
