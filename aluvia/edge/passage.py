@@ -1,21 +1,10 @@
 """
-One request through the edge: asked about, admitted, sent to a backend, and answered.
+One request at its backends, and its answer: tried, tried again, and passed on.
 
-.. code-block:: text
-
-    stage     state (of the passage)   leaves on
-    --------  -----------------------  --------------------------------------------------------
-    ASKED     DIALLING                 admitted -> QUEUED;  denied -> OVER, answered with that
-    QUEUED    DIALLING                 a slot -> PICKED;  no room in line, or too long -> OVER, 503
-    PICKED    DIALLING, SENT,          see :mod:`aluvia.forwarding.passage`;  another try -> PICKED;
-              ANSWERING, ANSWERED      an answer that is a stream -> STREAM
-    STREAM    ANSWERING, or DONE       its end, either side's -> OVER
-              and a relay
-    OVER      DONE
-
-A request has a slot of its route while it is PICKED. A stream (a WebSocket, or events) has given it
-back, and has a place among the route's streams. A client that closes its side has left, at every
-stage: whoever waits for an answer keeps the line open, and a slot is not held for anybody else.
+What is before that is in :mod:`aluvia.edge.entering`, which also has the table of the stages; while
+it is PICKED its states are those of :mod:`aluvia.forwarding.passage`. A client that closes its side
+has left, at every stage: whoever waits for an answer keeps the line open, and a slot is not held
+for anybody else.
 
 When it is tried again, on another member:
 
@@ -50,21 +39,14 @@ When nothing moves for as long as it may, it is somebody's turn:
 
 from __future__ import annotations
 
-import enum
 import math
 import typing
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-
-from aluvia.edge.admission import LineFull
 from aluvia.edge.answers import REQUEST_ID, Refusal
 from aluvia.edge.backends import Place
+from aluvia.edge.entering import LATER, EnteringPassage, Stage
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.request_fields import Client, belongs_to_us
-from aluvia.edge.told import ToldPassage
-from aluvia.edge.verdicts import Admitted, Asked, Denied, Verdict
 from aluvia.forwarding.passage import ANSWERED, ANSWERING, DIALLING, SENT
 from aluvia.forwarding.request_head import IDEMPOTENT
 from aluvia.net.errors import DialError
@@ -78,9 +60,7 @@ from aluvia.wire.headers import Field
 if typing.TYPE_CHECKING:
     from aluvia.edge.downstream import Downstream
 
-__all__ = ["EdgePassage", "Stage"]
-
-log = Logger()
+__all__ = ["EdgePassage"]
 
 #: How long ago a connection was used that a request may go out on which cannot be sent again;
 #: seconds. Servers keep theirs longer than this.
@@ -93,42 +73,21 @@ FOLLOW_SECONDS = 30.0
 #: What goes wrong here, and not at a backend.
 _OURS = frozenset(["connection_limit_reached", "proxy_internal_error", "proxy_loop_detected"])
 
-_NO_FIELDS: tuple[Field, ...] = ()
-_SOON = ((b"Retry-After", b"1"),)
-_LATER = ((b"Retry-After", b"5"),)
-
 _TOO_LARGE = Refusal(413, "http_request_error", "The request's body is too large.")
 _NO_BODY = ProtocolViolation(408, "The request's body did not come in time.")
-_STREAMS_FULL = Refusal(503, "connection_limit_reached", "There are too many streams.", _LATER)
-_LINE_FULL = Refusal(503, "connection_limit_reached", "Too many requests wait.", _SOON)
-_LATE = Refusal(503, "connection_limit_reached", "It waited too long for its turn.", _SOON)
-_NO_BACKEND = Refusal(503, "destination_unavailable", "There is no backend for this.", _LATER)
+_STREAMS_FULL = Refusal(503, "connection_limit_reached", "There are too many streams.", LATER)
+_NO_BACKEND = Refusal(503, "destination_unavailable", "There is no backend for this.", LATER)
 
 
-class Stage(enum.Enum):
-    """How far a request is; the table is in the module's docstring."""
-
-    ASKED = enum.auto()
-    QUEUED = enum.auto()
-    PICKED = enum.auto()
-    STREAM = enum.auto()
-    OVER = enum.auto()
-
-
-_ASKED, _QUEUED, _PICKED, _STREAM, _OVER = Stage
-
-
-class EdgePassage(ToldPassage):
+class EdgePassage(EnteringPassage):
     """
     One request.
 
-    :ivar stage: how far it is.
+    :ivar authority: whom it is for, as the backend is told; None where it does not say.
     :ivar member: the backend that it is at.
     """
 
     __slots__ = (
-        "_added",
-        "_asking",
         "_dialled",
         "_going",
         "_next",
@@ -137,9 +96,7 @@ class EdgePassage(ToldPassage):
         "_term",
         "_tried",
         "authority",
-        "host",
         "member",
-        "stage",
     )
 
     def __init__(
@@ -155,96 +112,16 @@ class EdgePassage(ToldPassage):
         request_id: str,
         began: float,
     ) -> None:
-        super().__init__(down, client, head, live, target, client_is, request_id, began)
-        self.host = host
+        super().__init__(down, client, head, live, host, target, client_is, request_id, began)
         self.authority = authority
-        self.stage = _ASKED
         self.member: Member[Place] | None = None
         self._sent = self._dialled = 0.0
         self._term = 0
         self._tried: list[Member[Place]] | None = None
         self._next: Member[Place] | None = None
-        self._added: typing.Sequence[Field] = _NO_FIELDS
-        self._asking: Deferred[typing.Any] | None = None
         self._going = self._reads_slowly = False
 
-    # From its beginning to a member.
-
-    def start(self) -> None:
-        """Go as far as it goes at once."""
-        if self.head.authenticates_connection:
-            self.client.pinned = True
-        authenticator = self.live.terms.authenticator
-        if authenticator is None:
-            self._enter()
-            return
-        scheme = self.client_is.scheme.decode("ascii")
-        asked = Asked(self.head, self.client_is.address, scheme, self.host, self.target)
-        verdict = authenticator.ask(asked)
-        if isinstance(verdict, Deferred):
-            self._asking = verdict
-            verdict.addCallbacks(self._answered_by_provider, self._not_asked)
-            verdict.addErrback(self._broke)
-        else:
-            self._judged(verdict)
-
-    def _answered_by_provider(self, verdict: Verdict) -> None:
-        self._asking = None
-        self._judged(verdict)
-
-    def _not_asked(self, failure: Failure) -> None:
-        """It was cancelled, by us."""
-        failure.trap(CancelledError)
-
-    def _broke(self, failure: Failure) -> None:
-        log.failure("A request could not be sent on its way.", failure)
-        if not self.released:
-            self.fail(DialError("proxy_internal_error", 500, "The proxy failed."))
-
-    def _judged(self, verdict: Verdict) -> None:
-        if isinstance(verdict, Admitted):
-            self._added = verdict.fields
-            self._enter()
-        else:
-            self._deny(verdict)
-
-    def _deny(self, denied: Denied) -> None:
-        if denied.detail:
-            fields = tuple(denied.fields)
-            self.refuse(Refusal(denied.status, denied.cause, denied.detail, fields))
-            return
-        client = self.client
-        self.status = denied.status
-        self._bytes_down += len(denied.body)
-        self.let_go()
-        self.release(denied.cause)
-        client.answer(denied.status, denied.reason, denied.fields, denied.body)
-
-    def _enter(self) -> None:
-        """Take a slot, or a place in line."""
-        self.stage = _QUEUED
-        try:
-            if self.live.admission.enter(self):
-                self.stage = _PICKED
-                self.queued = 0.0
-                self._go()
-        except LineFull:
-            self.refuse(_LINE_FULL)
-
-    def admitted(self) -> None:
-        """It has a slot now."""
-        self.stage = _PICKED
-        self.queued = self.proxy.clock() - self.began
-        try:
-            self._go()
-        except Exception:
-            # One request's fault, and not that of the others in line.
-            self._broke(Failure())
-
-    def waited_too_long(self) -> None:
-        """It has no slot, and will have none."""
-        self.queued = self.proxy.clock() - self.began
-        self.refuse(_LATE)
+    # At a member.
 
     def _go(self) -> None:
         """To a member. Flat: one that fails at once leads to the next without nesting."""
@@ -384,7 +261,7 @@ class EdgePassage(ToldPassage):
                 self._finish_early()
             else:
                 self.request_broken(_NO_BODY)
-        elif self.stage is _STREAM:
+        elif self.stage is Stage.STREAM:
             self.fail(error)
         elif self._reads_slowly or self.answer_held_up:
             self.cause = "client_gone"
@@ -418,7 +295,7 @@ class EdgePassage(ToldPassage):
             return False
         live.streams += 1
         self.upgraded = True
-        self.stage = _STREAM
+        self.stage = Stage.STREAM
         live.admission.leave()
         return True
 
@@ -480,27 +357,14 @@ class EdgePassage(ToldPassage):
 
     def let_go(self) -> None:
         """Leave nothing of it anywhere."""
-        asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.cancel()
-        if self.stage is _QUEUED:
-            self.live.admission.withdraw(self)
         self._next = None
         super().let_go()
 
     def release(self, outcome: str) -> None:
         """Count it, and give back what it has."""
-        if self.released:
-            return
-        stage, self.stage = self.stage, _OVER
-        self._leave_member()
-        live = self.live
-        if stage is _STREAM:
-            live.streams -= 1
-        super().release(outcome)
-        if stage is _PICKED:
-            # Last: whoever has the slot next begins at once.
-            live.admission.leave()
+        if not self.released:
+            self._leave_member()
+            super().release(outcome)
 
     def _leave_member(self) -> None:
         member, self.member = self.member, None

@@ -119,6 +119,33 @@ class PassingTests(EdgeCase):
         await self.when(lambda: not self.live.streams)
         self.assertEqual(sum(member.active for member in self.live.members), 0)
 
+    async def test_too_many_streams(self) -> None:
+        """One more is 503, whether it would be a WebSocket or events; nothing stays behind."""
+        origin = self.origin()
+
+        async def upgrade(visit: Visit) -> None:
+            await visit.begin(101, [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")])
+            await visit.conversation.connection.until_closed()
+
+        async def events(visit: Visit) -> None:
+            fields = [(b"Content-Type", b"text/event-stream"), (b"Transfer-Encoding", b"chunked")]
+            await visit.begin(200, fields)
+            await visit.conversation.connection.until_closed()
+
+        origin.routes |= {"/ws": upgrade, "/events": events}
+        self.route(backend(origin), max_streams=1)
+        client = await self.connect()
+        ask = f"GET /ws HTTP/1.1\r\nHost: {HOST}\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        await client.send(f"{ask}\r\n\r\n".encode())
+        await client.read_until(b"\r\n\r\n")
+        more = ("Connection: Upgrade", "Upgrade: websocket")
+        self.assertEqual((await self.ask("/ws", *more)).status, 503)
+        self.assertEqual((await self.ask("/events")).status, 503)
+        self.assertEqual((self.live.admission.active, self.live.streams), (0, 1))
+        client.reset()
+        await self.when(lambda: not self.live.streams)
+        self.assertEqual(sum(member.active for member in self.live.members), 0)
+
     async def test_another_upgrade(self) -> None:
         """What is no WebSocket is no upgrade: the field is removed, and the request goes on."""
         self.route(backend(self.origin()))
