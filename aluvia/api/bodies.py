@@ -39,13 +39,31 @@ def read_object(request: Request, types: typing.Sequence[str] = CHANGES) -> dict
         )
     assert request.content is not None
     try:
-        body = json.loads(request.content.read().decode("utf-8"), parse_constant=_no_constant)
+        text = request.content.read().decode("utf-8")
+        body = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise Problem(400, "invalid_json", f"The body is no JSON, at {where}.") from None
+    except _Twice:
+        detail = "The body has a member twice in one object."
+        raise Problem(400, "invalid_json", detail) from None
     except (ValueError, RecursionError):
         raise Problem(400, "invalid_json", "The body is no JSON.") from None
     if not isinstance(body, dict):
         fault = Fault("", "must be an object")
         raise Problem(422, "invalid_fields", "The body must be an object.", [fault])
     return body
+
+
+class _Twice(ValueError):
+    """Which of the two is meant nobody knows (RFC 8259 section 4)."""
+
+
+def _once(members: list[tuple[str, typing.Any]]) -> dict[str, typing.Any]:
+    document = dict(members)
+    if len(document) < len(members):
+        raise _Twice
+    return document
 
 
 def _no_constant(name: str) -> typing.NoReturn:

@@ -154,14 +154,19 @@ class BoundedChannel(HTTPChannel):
         """Its first request may come."""
         super().connectionMade()
         self.totalHeadersSize = self.MAX_LENGTH = self.site.bounds.head_bytes
-        self.site.channels.add(self)
+        self.site.channels[self] = None
         self._expect_request()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """It is over."""
         super().connectionLost(reason)
         self._stop_timer()
-        self.site.channels.discard(self)
+        self.site.channels.pop(self, None)
+
+    @property
+    def silent(self) -> bool:
+        """Whether it is between two requests, or before the first."""
+        return self._idle
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the client; also those that waited behind an answer."""
@@ -235,7 +240,8 @@ class BoundedSite(Site):
         self.judge = judge
         self.tell = tell
         self.admit = admit
-        self.channels: set[BoundedChannel] = set()
+        # In the order in which they came.
+        self.channels: dict[BoundedChannel, None] = {}
 
     def startFactory(self) -> None:
         """No access log: scrapes would drown what matters. Nor the timer that serves it."""
@@ -248,9 +254,16 @@ class BoundedSite(Site):
         return io.BytesIO()
 
     def buildProtocol(self, addr: typing.Any) -> typing.Any:
-        """A connection, or None beyond the cap: the listener then closes it."""
+        """
+        A connection. Beyond the cap in the place of the oldest one that says nothing; None if there
+        is none: the listener then closes it.
+        """
         if len(self.channels) >= self.bounds.connections:
-            return None
+            # Who says nothing gives way to who may.
+            silent = next((each for each in self.channels if each.silent), None)
+            if silent is None:
+                return None
+            silent.abortConnection()
         return super().buildProtocol(addr)
 
     def close(self) -> None:

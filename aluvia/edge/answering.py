@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request
 
@@ -35,6 +36,7 @@ class Answering:
         self.configuration = configuration
         self.tags = Tags(configuration.store_name)
         self._clock = clock
+        self._turns = DeferredLock()
 
     @property
     def state(self) -> Snapshot:
@@ -56,6 +58,10 @@ class Answering:
         if seconds and known(request, shown.tag):
             watch = self.configuration.watch
             shown = await until_changed(found, watch, CHANGED, self._clock, seconds)
+            # All who wait are told at once, and to show much takes long: one in each turn of the
+            # reactor, so that requests are served in between.
+            await self._turns.acquire()
+            self._clock.callLater(0, self._turns.release)
         return show(request, shown)
 
     async def change(self, query: Query, edit: Edit) -> tuple[Snapshot, bool]:

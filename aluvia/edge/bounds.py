@@ -22,6 +22,9 @@ WEIGHT: typing.Final = 1_000
 RETRIES: typing.Final = 100
 #: Requests that run, that wait, streams; the rate of one address, and its burst.
 REQUESTS: typing.Final = 1_000_000
+
+#: Requests in a second, at least: one in a quarter of an hour.
+LEAST_RATE: typing.Final = 0.001
 #: One hour.
 QUEUE_TIMEOUT_MS: typing.Final = 3_600_000
 #: What JSON's numbers hold exactly everywhere (RFC 8259 section 6).

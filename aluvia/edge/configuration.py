@@ -45,8 +45,9 @@ __all__ = ["CHANGED", "Apply", "Configuration", "Edit", "Live"]
 #: Changes that wait for the one that is made, at most.
 MOST_WAITING = 64
 
-#: Who may wait for a change, at most: each holds a connection of the API.
-MOST_WATCHING = 256
+#: Who may wait for a change, at most: each holds a connection of the API, and is shown what may be
+#: all of it.
+MOST_WATCHING = 64
 
 #: What :attr:`Configuration.watch` is told of.
 CHANGED = "configuration"

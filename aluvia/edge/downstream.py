@@ -28,6 +28,7 @@ from aluvia.edge.answers import Refusal
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.passage import EdgePassage
 from aluvia.edge.request_fields import GONE, Client, Outgoing, given_request_id, values_of
+from aluvia.edge.routing import readings, segments
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.proxy_protocol import announced_peer
@@ -143,7 +144,11 @@ class Downstream:
         client = self._client
         if self._trusted or client is None:
             client = self._hear(head)
-        live = proxy.routes.find(host, target)
+        try:
+            live = proxy.routes.find(host, target)
+        except ProtocolViolation as violation:
+            self.bad_request(connection, violation, head, request_id)
+            return None
         if live is None or not live.open or self._presented is not None or head.method in _UNSERVED:
             refusal = self._judge(head, live, host, target, client)
             if refusal is not None or live is None:
@@ -271,7 +276,7 @@ class Downstream:
         if (
             live.route.auto_https
             and client.scheme == b"http"
-            and not target.startswith(_CHALLENGE)
+            and not (target.startswith(_CHALLENGE) and _is_below(target, _CHALLENGE))
             and certificates.usable(host)
         ):
             return self._to_https(host, target)
@@ -293,6 +298,13 @@ def one_client(address: str) -> str:
     if ":" not in address:
         return address
     return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def _is_below(target: bytes, prefix: bytes) -> bool:
+    """Whether a path that begins so leads there, however it is read."""
+    parts = segments(prefix)
+    path = target.partition(b"?")[0]
+    return all(reading[: len(parts)] == parts for reading in readings(path))
 
 
 def _judge_by_route(head: RequestHead, live: LiveRoute, client: Client) -> Refusal | None:

@@ -213,7 +213,7 @@ class EdgePassage(EnteringPassage):
                 self.state = DIALLING
                 self._dial()
                 return
-        elif self.member is not None and error.error not in _OURS:
+        elif self.member is not None and not self._may_be_the_clients(error):
             self.live.members.failed(self.member, error.error, self._term)
         if not (again and self._try_another(error)):
             self.fail(error)
@@ -230,6 +230,17 @@ class EdgePassage(EnteringPassage):
             and self.state is SENT
             and error.error == "connection_terminated"
             and not upstream.exchange.any_bytes_received
+        )
+
+    def _may_be_the_clients(self, error: DialError) -> bool:
+        """
+        Whether it says nothing of the backend: it went wrong here, or the backend has closed while
+        it waited for the client's body, of which a stranger may send as little as it likes.
+        """
+        return error.error in _OURS or (
+            not self.request_complete
+            and self.state is not DIALLING
+            and error.error == "connection_terminated"
         )
 
     def _try_another(self, error: DialError) -> bool:
@@ -338,7 +349,7 @@ class EdgePassage(EnteringPassage):
         ):
             upstream.close()
         else:
-            self.proxy.upstreams.put_idle(upstream)
+            self.proxy.upstreams.put_idle(upstream, self.client)
 
     def _idle_timeout(self) -> float:
         return self.live.terms.route.timeouts.idle

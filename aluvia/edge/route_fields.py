@@ -11,6 +11,7 @@ from aluvia.edge.bounds import (
     BODY_BYTES,
     EXPECTED,
     LEAST_INTERVAL,
+    LEAST_RATE,
     NETWORKS,
     PROBES,
     QUEUE_TIMEOUT_MS,
@@ -195,7 +196,7 @@ ROUTE: typing.Final = ObjectOf(
                 ObjectOf(
                     RateLimit,
                     [
-                        Member("perSecond", Number(REQUESTS), needed=True),
+                        Member("perSecond", Number(REQUESTS, LEAST_RATE), needed=True),
                         Member("burst", Whole(1, REQUESTS)),
                     ],
                 )

@@ -5,6 +5,10 @@ An exact vhost beats the longest wildcard, which beats ``*``. A wildcard is for 
 below it, and not for addresses. Within the vhost the longest prefix wins, by whole segments; a path
 that none is for has no route, though a less specific vhost might have one: a vhost is somebody's
 whole.
+
+Prefixes are often where a guard stands: authentication for ``/admin``, and none for the rest. So a
+path that could be read past one is refused, whichever way its backend reads it; one that is not
+plain passes where all its readings lead to the same route. The path itself goes on as it came.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ import typing
 import attrs
 
 from aluvia.edge.model import ANY_HOST
+from aluvia.wire.errors import ProtocolViolation
 
-__all__ = ["RouteTable", "segments"]
+__all__ = ["RouteTable", "readings", "segments"]
 
 _address = re.compile(r"[0-9.]+|.*:.*").fullmatch
 
@@ -24,7 +29,12 @@ _address = re.compile(r"[0-9.]+|.*:.*").fullmatch
 MOST_REMEMBERED = 4_096
 
 _escaped = re.compile(rb"%([0-9A-Fa-f]{2})")
-_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/;")
+
+# What has one reading, whoever reads it.
+_plain = re.compile(rb"(?:/(?!\.{1,2}(?:/|\Z))[^/%;\\\0]+)*/?").fullmatch
+
+#: How often it is tried whether there is more behind what is escaped.
+MOST_UNESCAPED = 3
 
 
 class Routed(typing.Protocol):
@@ -69,6 +79,8 @@ class RouteTable(typing.Generic[R]):
 
         :param host: canonical; empty if the request names none.
         :param path: as it stands in the request, with its query or without.
+        :raises ProtocolViolation: 400, for a path that is one route's as one server reads it, and
+            another's as another one does.
         """
         try:
             entries = self._known[host]
@@ -79,11 +91,13 @@ class RouteTable(typing.Generic[R]):
         last = entries[-1]
         if len(entries) == 1 and not last.parts:
             return last.route
-        asked = segments(path.partition(b"?")[0])
-        for entry in entries:
-            if asked[: len(entry.parts)] == entry.parts:
-                return entry.route
-        return None
+        asked = path.partition(b"?")[0]
+        route = _first(entries, tuple(asked.split(b"/")[1:]))
+        if _plain(asked) is None and any(
+            _first(entries, reading) is not route for reading in readings(asked)
+        ):
+            raise ProtocolViolation(400, "The path can be read in more than one way.")
+        return route
 
     def _remember(self, host: str) -> list[_Entry[R]] | None:
         if len(self._known) >= MOST_REMEMBERED:
@@ -106,13 +120,9 @@ class RouteTable(typing.Generic[R]):
 
 def segments(path: bytes) -> tuple[bytes, ...]:
     """
-    What a path is made of, as the most obliging of servers might see it: escaped letters, dots and
-    slashes are what they stand for, ``.``, ``..`` and empty segments are resolved (RFC 3986 section
-    6.2.2), and what is behind a ``;`` is a parameter. So a path cannot be spelled past a prefix.
-    The path itself goes on as it came.
+    What a path is made of, as an obliging server sees it: ``.``, ``..`` and empty segments are
+    resolved (RFC 3986 section 6.2.2), and what is behind a ``;`` is a parameter.
     """
-    if b"%" in path:
-        path = _escaped.sub(_unescaped, path)
     resolved: list[bytes] = []
     for part in path.split(b"/"):
         name = part.partition(b";")[0]
@@ -123,6 +133,31 @@ def segments(path: bytes) -> tuple[bytes, ...]:
     return tuple(resolved)
 
 
+def readings(path: bytes) -> typing.Iterator[tuple[bytes, ...]]:
+    """
+    How servers of different manners may read a path that is not plain.
+
+    What is escaped may be unescaped never, once or again, before or behind the segments being
+    found; a backslash may be a slash; a NUL may be the end.
+    """
+    for _ in range(MOST_UNESCAPED):
+        yield tuple(path.split(b"/")[1:])
+        yield segments(path)
+        yield segments(path.replace(b"\\", b"/"))
+        yield segments(path.partition(b"\0")[0])
+        unescaped = _escaped.sub(_unescaped, path)
+        if unescaped == path:
+            return
+        path = unescaped
+    yield segments(path)
+
+
 def _unescaped(match: re.Match[bytes]) -> bytes:
-    byte = int(match[1], 16)
-    return bytes([byte]) if byte in _UNRESERVED else match[0].upper()
+    return bytes([int(match[1], 16)])
+
+
+def _first(entries: list[_Entry[R]], asked: tuple[bytes, ...]) -> R | None:
+    for entry in entries:
+        if asked[: len(entry.parts)] == entry.parts:
+            return entry.route
+    return None

@@ -166,6 +166,7 @@ def _judge_routes(routes: _Items, providers: set[typing.Any], reading: Reading) 
     section = Place(None, "/routes", reading)
     wrong = {fault.pointer for fault in reading.faults}
     first: dict[tuple[str, str | None], int] = {}
+    v_hosts = {route["v_host"] for route in routes if route is not None and "v_host" in route}
     for index, route in enumerate(routes):
         if route is None:
             continue
@@ -175,6 +176,8 @@ def _judge_routes(routes: _Items, providers: set[typing.Any], reading: Reading) 
             if first.setdefault(where, index) != index:
                 detail = f"is that of route {first[where]} already, with the same pathPrefix"
                 place.below("vHost").fault(detail)
+        if route.get("id") in v_hosts and route.get("v_host") != route.get("id"):
+            place.below("id").fault("is the vhost of another route, and would stand for two")
         provider = route.get("auth_provider")
         if provider is not None and provider not in providers:
             place.below("authProvider").fault("is no provider that there is")

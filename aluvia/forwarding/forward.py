@@ -143,7 +143,7 @@ class Forward(Passage, RoutedFlow):
         return without(fields, self.proxy.policy.own)
 
     def _keep(self, upstream: ClientConnection) -> None:
-        self.proxy.upstreams.put_idle(upstream)
+        self.proxy.upstreams.put_idle(upstream, self.client)
 
     def _idle_timeout(self) -> float:
         return self.proxy.idle_timeout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import typing
 
@@ -11,6 +12,7 @@ from aluvia.forwarding.route import Route
 from aluvia.net.dial import Dialers, Dialing
 from aluvia.net.door import Door
 from aluvia.net.http_client import ClientConnection
+from aluvia.net.http_server import ServerConnection
 from aluvia.net.resolve import Failed
 from aluvia.wire.headers import Field, FieldNames
 
@@ -43,8 +45,14 @@ class KeptConnections:
         """
         return self._idle.take(key, idle_at_most)
 
-    def put_idle(self, connection: ClientConnection) -> None:
-        """Keep a connection for the next request to the same place."""
+    def put_idle(self, connection: ClientConnection, client: ServerConnection) -> None:
+        """
+        Keep a connection for the next request to the same place.
+
+        :param client: that it was for. One that is pinned takes it with it.
+        """
+        if client.pinned:
+            client.gone = functools.partial(self.forget, connection.key)
         connection.exchange.next_cycle()
         connection.requester = None
         connection.reused = True

@@ -47,7 +47,9 @@ class ServerConnection:
     One client's connection until it closes or leaves HTTP.
 
     :ivar exchange: the codec; a responder writes its answer with it (see :meth:`write`).
-    :ivar peer: the client's address, as the transport gives it.
+    :ivar pinned: whether it is authenticated as a whole, so that what it asks goes upstream on a
+        connection of its own.
+    :ivar gone: called when it is lost, if somebody has put something there.
     """
 
     __slots__ = (
@@ -62,6 +64,7 @@ class ServerConnection:
         "deadline",
         "exchange",
         "factory",
+        "gone",
         "input_ended",
         "limits",
         "phase",
@@ -81,6 +84,7 @@ class ServerConnection:
         self.factory: typing.Any = None
         self.transport: typing.Any = None
         self.responder: Responder | None = None
+        self.gone: typing.Callable[[], None] | None = None
         self.phase = _WAITING
         self.deadline = math.inf
         self.closing = self.input_ended = self.pinned = False
@@ -151,6 +155,9 @@ class ServerConnection:
         responder, self.responder = self.responder, None
         if responder is not None:
             responder.client_lost()
+        gone, self.gone = self.gone, None
+        if gone is not None:
+            gone()
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""

@@ -70,7 +70,7 @@ class SiteTests(SynchronousTestCase):
         """Nothing is left of a connection that is gone."""
         for transport in self.transports:
             transport.leave()
-        self.assertEqual(self.site.channels, set())
+        self.assertEqual(self.site.channels, {})
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def connect(self) -> MemoryTransport:
@@ -303,9 +303,14 @@ class SiteTests(SynchronousTestCase):
         self.assertEqual(transport.value().count(b"HTTP/1.1 200"), 2)
 
     def test_connections(self) -> None:
-        """One more than there may be is closed unanswered, until one is gone."""
+        """One more than there may be is closed unanswered; but who says nothing gives way to it."""
         self.site.bounds = attrs.evolve(BOUNDS, connections=2)
-        first, _ = self.connect(), self.connect()
+        first, second = self.connect(), self.connect()
+        first.deliver(b"GET / HT")
+        third = self.connect()
+        self.advance(0)
+        self.assertEqual((first.connected, second.connected), (True, False))
+        third.deliver(b"GET / HT")
         self.assertIsNone(self.site.buildProtocol(None))
         first.leave()
         self.connect()
@@ -315,4 +320,4 @@ class SiteTests(SynchronousTestCase):
         self.connect()
         self.site.close()
         self.advance(0)
-        self.assertEqual(self.site.channels, set())
+        self.assertEqual(self.site.channels, {})

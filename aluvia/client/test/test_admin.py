@@ -113,6 +113,8 @@ class BoundTests(AdminCase):
     def test_connections(self) -> None:
         """Beyond the cap they are closed; when one ends there is room again."""
         transports = [self.connect() for _ in range(BOUNDS.connections)]
+        for transport in transports:
+            transport.deliver(b"GET / HT")
         self.assertIsNone(self.site.buildProtocol(None))
         transports[0].leave()
         self.assertIsNotNone(self.site.buildProtocol(None))
@@ -162,7 +164,7 @@ class BoundTests(AdminCase):
         transport.deliver(b"GET /hea")
         transport.leave()
         self.assertEqual([], self.clock.getDelayedCalls())
-        self.assertEqual(set(), self.site.channels)
+        self.assertEqual({}, self.site.channels)
 
     @settings_for_tests
     @hypothesis.given(

@@ -87,12 +87,15 @@ class RouteTests(RestCase):
         await self.done("DELETE", "routes/part", status=204)
         self.assertEqual((await self.get("routes/a.example")).json()["id"], "whole")
 
-    async def test_id_before_vhost(self) -> None:
-        """An id that looks like another route's vhost is still an id."""
-        await self.add_route("a.example", id="one")
-        await self.add_route("b.example", id="a.example")
-        self.assertEqual((await self.get("routes/a.example")).json()["vHost"], "b.example")
-        self.assertEqual((await self.get("routes/one")).json()["vHost"], "a.example")
+    async def test_an_id_that_is_a_vhost(self) -> None:
+        """It may be that of its own route; as another one's it would stand for two."""
+        await self.add_route("a.example", id="a.example")
+        body = {"id": "a.example", "vHost": "b.example"}
+        reply = await self.ask("PUT", "routes/other", body=body | {"id": "other"})
+        self.assertEqual(reply.status, 201)
+        for id in ("a.example", "b.example"):
+            reply = await self.ask("POST", "routes", body={"id": id, "vHost": "c.example"})
+            self.assertIn(reply.status, (409, 422))
 
     async def test_exists(self) -> None:
         """What is in the way of another one is not made: neither its id nor its place."""

@@ -244,7 +244,7 @@ class FaultTests(RouteCase):
         self.assertEqual(limit, RateLimit(per_second=0.5, burst=1))
         self.refuse(("/rateLimit/perSecond", "is missing"), rateLimit={})
         self.refuse(
-            ("/rateLimit/perSecond", "above 0"),
+            ("/rateLimit/perSecond", "from 0.001"),
             ("/rateLimit/burst", "whole number from 1"),
             rateLimit={"perSecond": 0, "burst": 0},
         )

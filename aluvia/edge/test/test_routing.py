@@ -5,7 +5,8 @@ from __future__ import annotations
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.edge.routing import RouteTable, segments
+from aluvia.edge.routing import RouteTable, readings
+from aluvia.wire.errors import ProtocolViolation
 
 
 @attrs.frozen
@@ -73,7 +74,7 @@ class RouteTableTests(SynchronousTestCase):
             self.assertIs(self.table.find("split.test", path), route, path)
 
     def test_a_prefix_cannot_be_spelled_past(self) -> None:
-        """However a server might read it."""
+        """However a server might read it; what reads one way alone passes."""
         for path in (
             b"/%61dmin",
             b"//admin",
@@ -84,10 +85,23 @@ class RouteTableTests(SynchronousTestCase):
             b"/admin;a=b/c",
             b"/..;/admin",
             b"/..%3b/admin",
+            b"/admin/..",
+            b"/admin/..%2f",
+            b"/admin/x/%2e%2e/%2e%2e/",
+            b"/admin/../x",
+            b"/admin%2F..",
+            b"/x\\..\\admin",
+            b"/%2561dmin",
+            b"/admin%00",
+            b"/admin%2500x",
         ):
-            self.assertIs(self.table.find("split.test", path), ADMIN, path)
-        for path in (b"/admin/../x", b"/admin%2F..", b"/ADMIN"):
+            with self.assertRaises(ProtocolViolation, msg=path) as caught:
+                self.table.find("split.test", path)
+            self.assertEqual(caught.exception.status, 400)
+        for path in (b"/a/../b", b"/a%20b", b"//b", b"/ADMIN", b"/a;b/%2e%2e/c", b"/%", b"/x/."):
             self.assertIs(self.table.find("split.test", path), REST, path)
+        for path in (b"/admin/a%20b", b"/admin/x/../y", b"/admin//x", b"/admin/x;y"):
+            self.assertIs(self.table.find("split.test", path), ADMIN, path)
 
     def test_a_vhost_is_a_whole(self) -> None:
         """A path that none of its routes is for has none, though a wildcard is for the host."""
@@ -101,6 +115,7 @@ class RouteTableTests(SynchronousTestCase):
             table.find(f"h{number}.test", b"/")
         self.assertLessEqual(len(table._known), 4_096)
 
-    def test_segments(self) -> None:
-        """A percent sign that escapes nothing special stays."""
-        self.assertEqual(segments(b"/a%20b/%c3%A4/%"), (b"a%20b", b"%C3%A4", b"%"))
+    def test_readings(self) -> None:
+        """They are bounded, whatever is escaped how often."""
+        path = b"/" + b"%25" * 1_000 + b"41"
+        self.assertLessEqual(len([*readings(path)]), 13)

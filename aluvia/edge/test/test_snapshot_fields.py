@@ -174,7 +174,7 @@ class TogetherTests(SnapshotCase):
             ("/certificates/1/domain", "item 0"),
             ("/authProviders/1/id", "item 0"),
             routes=[
-                {"id": "a", "vHost": "a"},
+                {"id": "a", "vHost": "v"},
                 {"id": "b", "vHost": "b", "pathPrefix": "/x"},
                 {"id": "a", "vHost": "c"},
                 {"id": "d", "vHost": "B.", "pathPrefix": "/x/"},
