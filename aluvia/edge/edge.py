@@ -166,7 +166,14 @@ class Edge:
         )
         for note in read.notes:
             log.info("{path}: {note}", path=str(path), note=note)
-        await self._configuration.change(lambda _: read.value)
+        before = self._configuration.state
+        after = await self._configuration.change(lambda _: read.value)
+        if after is not before:
+            log.info(
+                "{path} is in force; what was changed over the API in the sections that it has is "
+                "not, any more.",
+                path=str(path),
+            )
 
     def read_certificates(self) -> None:
         """Look at the certificate files now."""

@@ -29,6 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from aluvia.net.accept import Sweep
+from aluvia.net.hang_up import HangUpWatch
 from aluvia.net.http_application import Application, Responder
 from aluvia.net.pace import Pace, Phase
 from aluvia.wire.errors import ProtocolViolation
@@ -57,6 +58,7 @@ class ServerConnection:
         "_answered",
         "_delivering",
         "_full",
+        "_hang_up",
         "_pace",
         "_paused",
         "application",
@@ -90,6 +92,7 @@ class ServerConnection:
         self.closing = self.input_ended = self.pinned = False
         self._answered = self._delivering = self._full = self._paused = False
         self._pace = Pace(limits, idle_seconds)
+        self._hang_up: HangUpWatch | None = None
 
     # What the transport calls.
 
@@ -152,6 +155,7 @@ class ServerConnection:
         """The transport is gone."""
         self.phase = _CLOSED
         self.sweep.forget(self)
+        self._stop_watching()
         responder, self.responder = self.responder, None
         if responder is not None:
             responder.client_lost()
@@ -253,6 +257,8 @@ class ServerConnection:
         """Stop reading from the client, since what takes the bytes is full."""
         if not self._paused:
             self._paused = True
+            self._hang_up = HangUpWatch(self.transport, self.abort)
+            self.sweep.watch(self._hang_up)
             self.transport.pauseProducing()
 
     def resume_request(self) -> None:
@@ -328,10 +334,16 @@ class ServerConnection:
     def _resume(self) -> None:
         if self._paused and self.phase is not _CLOSED:
             self._paused = False
+            self._stop_watching()
             if self.phase is _BODY:
                 # Its rate counts while we are ready to read it.
                 self.deadline = self._pace.begin_window(self.sweep.now)
             self.transport.resumeProducing()
+
+    def _stop_watching(self) -> None:
+        watch, self._hang_up = self._hang_up, None
+        if watch is not None:
+            self.sweep.forget(watch)
 
     def _last_request(self) -> bool:
         """Whether it closes behind this answer: in a drain, or for a client that asks no more."""

@@ -26,6 +26,7 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import os
+import secrets
 import sqlite3
 import stat
 import time
@@ -80,7 +81,6 @@ class Database:
         self._file: tuple[int, int] | None = None
         if path != MEMORY:
             _see_that_there_is_a_file(path, create)
-            _see_that_it_was_not_emptied(path)
             self._file = _file_at(path)
         # Parameters are passwords now and then, and errors are logged.
         engine = create_engine(
@@ -198,25 +198,42 @@ def _told(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError:
 
 def _see_that_there_is_a_file(path: Path, create: bool) -> None:
     try:
-        if create:
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise StoreError(f"{path}: is not a file")
+        if create and not os.path.lexists(path):
+            _make(path)
+        found = path.stat()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
+    except sqlite3.Error as error:
+        raise _told(path, error) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise StoreError(f"{path}: is not a file")
+    if not found.st_size:
+        raise StoreDamagedError(f"{path}: it is empty, and a new one is not; {RECOVERY}")
 
 
-def _see_that_it_was_not_emptied(path: Path) -> None:
+def _make(path: Path) -> None:
     """
-    See that an empty file is a new one. SQLite drops what was written ahead of one that is empty,
-    and says nothing.
+    Make a file that is ours. It has its name when it is whole, so that one that is empty is never a
+    new one.
     """
-    beside = path.with_name(path.name + BESIDE[0])
-    with contextlib.suppress(OSError):
-        # Once more behind it: whoever makes it now has come so far meanwhile, maybe.
-        if not path.stat().st_size and beside.stat().st_size and not path.stat().st_size:
-            raise StoreDamagedError(f"{path}: it was emptied; {RECOVERY}")
+    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, MODE))
+    try:
+        with contextlib.closing(sqlite3.connect(made, isolation_level=None)) as raw:
+            engine = create_engine("sqlite+pysqlite://", creator=lambda: raw, poolclass=NullPool)
+            event.listen(engine, "begin", lambda each: each.exec_driver_sql("BEGIN IMMEDIATE"))
+            with engine.begin() as connection:
+                ensure(connection)
+        # Another process may have been quicker.
+        with contextlib.suppress(FileExistsError):
+            os.link(made, path)
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    finally:
+        made.unlink()
 
 
 def _file_at(path: Path) -> tuple[int, int]:

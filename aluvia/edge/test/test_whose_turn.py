@@ -12,7 +12,7 @@ from aluvia.edge.model import BearerProvider, RateLimit, Route, Timeouts
 from aluvia.edge.test.edge_case import ANYWHERE, HOST, EdgeCase, backend, reactor, seen
 from aluvia.edge.test.test_timing_out import TimingOutTests
 from aluvia.net.dial import DialError
-from aluvia.testing.faults import Accepting, FaultPeer, Read, Send
+from aluvia.testing.faults import Accepting, Close, FaultPeer, Read, Send
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import Visit
 
@@ -94,6 +94,50 @@ class LeavingTests(EdgeCase):
         (member,) = self.live.members
         self.assertEqual((self.live.admission.active, member.active), (0, 0))
         self.assertEqual(len(asked), 1)
+
+    async def test_unread(self) -> None:
+        """A reset is seen while the rest of its body waits: it is not in line any more."""
+        origin = self.origin()
+        asked: list[Visit] = []
+
+        async def never(visit: Visit) -> None:
+            asked.append(visit)
+            await visit.conversation.connection.until_closed()
+
+        origin.routes["/"] = never
+        self.route(backend(origin), req_active_length=1)
+        first = await self.connect()
+        await first.send(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        await self.when(lambda: asked)
+        second = await self.connect()
+        head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 9000000\r\n\r\n"
+        await second.send(head.encode() + b"b" * 300_000)
+        await self.when(lambda: self.live.admission.waiting)
+        second.reset()
+        # The sweep looks once a second.
+        await self.when(lambda: not self.live.admission.waiting)
+
+    async def test_half_a_body(self) -> None:
+        """A backend that gives up on it is not dead for that."""
+        peer = self.peer(FaultPeer(reactor, [Read(until=HEAD), Close()]))
+        self.route(backend(peer))
+        client = await self.connect()
+        head = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 10\r\n\r\n"
+        await client.send(head.encode() + b"ab")
+        self.assertEqual((await read_response(client)).status, 502)
+        (member,) = self.live.members
+        self.assertEqual((member.is_dead, member.active), (False, 0))
+
+    async def test_what_was_its_own(self) -> None:
+        """A connection that is authenticated as a whole goes with its client."""
+        origin = self.origin()
+        self.route(backend(origin))
+        client = await self.connect()
+        for _ in range(2):
+            await self.echo("/", "Authorization: Negotiate abc", client=client)
+        self.assertEqual((origin.peer.accepted, len(self.edge.idle)), (1, 1))
+        client.reset()
+        await self.when(lambda: not self.edge.idle)
 
 
 class MeaningTests(EdgeCase):

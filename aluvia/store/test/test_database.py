@@ -181,14 +181,17 @@ class FileTests(DatabaseCase):
         self.assertRaises(StoreDamagedError, Database, self.path)
 
     def test_emptied(self) -> None:
-        """Nor is one that was emptied while something stands beside it that it would take along."""
+        """Nor is one that was emptied, whatever stands beside it; moved away, another one is made."""
         self.path.touch()
         beside = self.path.with_name(self.path.name + "-wal")
         beside.write_bytes(b"what was written ahead")
-        self.assert_refused(f"it was emptied; {RECOVERY}")
+        self.assert_refused(f"it is empty, and a new one is not; {RECOVERY}")
         self.assertEqual(beside.read_bytes(), b"what was written ahead")
         beside.unlink()
+        self.assert_refused(f"it is empty, and a new one is not; {RECOVERY}")
+        self.path.unlink()
         self.open()
+        self.assertEqual([each.name for each in self.path.parent.glob(f".{self.path.name}.*")], [])
 
     def test_full(self) -> None:
         """Where there is no room, that is what is said; nothing is changed, and reading works."""
