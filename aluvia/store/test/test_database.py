@@ -181,7 +181,7 @@ class FileTests(DatabaseCase):
         self.assertRaises(StoreDamagedError, Database, self.path)
 
     def test_emptied(self) -> None:
-        """Nor is one that was emptied, whatever stands beside it; moved away, another one is made."""
+        """Nor is one that was emptied, whatever stands beside it; behind it another one is made."""
         self.path.touch()
         beside = self.path.with_name(self.path.name + "-wal")
         beside.write_bytes(b"what was written ahead")
