@@ -27,16 +27,13 @@ from twisted.python.failure import Failure
 
 from aluvia.edge.admission import LineFull
 from aluvia.edge.answers import Refusal
-from aluvia.edge.live import LiveRoute
-from aluvia.edge.request_fields import Client
 from aluvia.edge.told import ToldPassage
 from aluvia.edge.verdicts import Admitted, Asked, Denied, Verdict
 from aluvia.net.errors import DialError
-from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 
 if typing.TYPE_CHECKING:
-    from aluvia.edge.downstream import Downstream
+    pass
 
 __all__ = ["LATER", "EnteringPassage", "Stage"]
 
@@ -48,8 +45,6 @@ LATER = ((b"Retry-After", b"5"),)
 
 _LINE_FULL = Refusal(503, "connection_limit_reached", "Too many requests wait.", SOON)
 _LATE = Refusal(503, "connection_limit_reached", "It waited too long for its turn.", SOON)
-
-_NO_FIELDS: tuple[Field, ...] = ()
 
 
 class Stage(enum.Enum):
@@ -73,25 +68,10 @@ class EnteringPassage(ToldPassage):
     :ivar host: whom it is for; canonical.
     """
 
-    __slots__ = ("_added", "_asking", "host", "stage")
-
-    def __init__(
-        self,
-        down: Downstream,
-        client: typing.Any,
-        head: RequestHead,
-        live: LiveRoute,
-        host: str,
-        target: bytes,
-        client_is: Client,
-        request_id: str,
-        began: float,
-    ) -> None:
-        super().__init__(down, client, head, live, target, client_is, request_id, began)
-        self.host = host
-        self.stage = _ASKED
-        self._added: typing.Sequence[Field] = _NO_FIELDS
-        self._asking: Deferred[typing.Any] | None = None
+    stage = _ASKED
+    host: str
+    _added: typing.Sequence[Field] = ()
+    _asking: Deferred[typing.Any] | None = None
 
     @abc.abstractmethod
     def _go(self) -> None:

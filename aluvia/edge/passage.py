@@ -87,17 +87,14 @@ class EdgePassage(EnteringPassage):
     :ivar member: the backend that it is at.
     """
 
-    __slots__ = (
-        "_dialled",
-        "_going",
-        "_next",
-        "_reads_slowly",
-        "_sent",
-        "_term",
-        "_tried",
-        "authority",
-        "member",
-    )
+    member: Member[Place] | None = None
+    _sent = 0.0
+    _dialled = 0.0
+    _term = 0
+    _tried: typing.Sequence[Member[Place]] = ()
+    _next: Member[Place] | None = None
+    _going = False
+    _reads_slowly = False
 
     def __init__(
         self,
@@ -112,14 +109,14 @@ class EdgePassage(EnteringPassage):
         request_id: str,
         began: float,
     ) -> None:
-        super().__init__(down, client, head, live, host, target, client_is, request_id, began)
+        super().__init__(down.proxy, client, head, request_id)
+        self.down = down
+        self.live = live
+        self.host = host
         self.authority = authority
-        self.member: Member[Place] | None = None
-        self._sent = self._dialled = 0.0
-        self._term = 0
-        self._tried: list[Member[Place]] | None = None
-        self._next: Member[Place] | None = None
-        self._going = self._reads_slowly = False
+        self.target = target
+        self.client_is = client_is
+        self.began = self.started = began
 
     # At a member.
 
@@ -248,7 +245,7 @@ class EdgePassage(EnteringPassage):
         assert member is not None
         if error.error in _OURS or self.attempts > self.live.route.retries:
             return False
-        tried = [*(self._tried or ()), member]
+        tried = [*self._tried, member]
         another = self.live.members.pick(self.client_is.address, tried)
         if another is None or not self.proxy.budget.take():
             return False

@@ -15,7 +15,6 @@ from aluvia.edge.request_fields import Client
 from aluvia.forwarding.passage import Passage
 from aluvia.net.errors import DialError
 from aluvia.wire.errors import ProtocolViolation
-from aluvia.wire.head import RequestHead
 
 if typing.TYPE_CHECKING:
     from aluvia.edge.downstream import Downstream
@@ -36,50 +35,26 @@ class ToldPassage(Passage):
     :ivar attempts: how many backends it was at.
     :ivar client_is: who asks.
 
-    Its other attributes are those of :class:`~aluvia.edge.events.CompletedRequest`.
+    Its other attributes are those of :class:`~aluvia.edge.events.CompletedRequest`. It is made as
+    an :class:`~aluvia.edge.passage.EdgePassage`.
     """
 
-    __slots__ = (
-        "attempts",
-        "backend_id",
-        "began",
-        "cause",
-        "client_is",
-        "connect",
-        "down",
-        "first_byte",
-        "live",
-        "queued",
-        "status",
-        "target",
-        "total",
-        "upgraded",
-    )
-
     proxy: ReverseProxy
+    down: Downstream
+    live: LiveRoute
+    target: bytes
+    client_is: Client
+    began: float
 
-    def __init__(
-        self,
-        down: Downstream,
-        client: typing.Any,
-        head: RequestHead,
-        live: LiveRoute,
-        target: bytes,
-        client_is: Client,
-        request_id: str,
-        began: float,
-    ) -> None:
-        super().__init__(down.proxy, client, head, request_id)
-        self.down = down
-        self.live = live
-        self.target = target
-        self.client_is = client_is
-        self.began = self.started = began
-        self.attempts = self.status = 0
-        self.backend_id = self.cause = ""
-        self.upgraded = False
-        self.queued = self.connect = self.first_byte = -1.0
-        self.total = 0.0
+    attempts = 0
+    status = 0
+    backend_id = ""
+    cause = ""
+    upgraded = False
+    queued = -1.0
+    connect = -1.0
+    first_byte = -1.0
+    total = 0.0
 
     @property
     def connection_id(self) -> str:

@@ -24,7 +24,7 @@ from aluvia.forwarding.request_head import (
     without,
 )
 from aluvia.forwarding.route import Route
-from aluvia.forwarding.routed import SLOTS, RoutedFlow, denied
+from aluvia.forwarding.routed import RoutedFlow, denied
 from aluvia.forwarding.upstream import place_of
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
@@ -41,7 +41,7 @@ if typing.TYPE_CHECKING:
 class Forward(Passage, RoutedFlow):
     """A request whose target is an absolute URI."""
 
-    __slots__ = (*SLOTS, "resent", "target")
+    resent = False
 
     if typing.TYPE_CHECKING:
         proxy: ForwardProxy
@@ -59,7 +59,6 @@ class Forward(Passage, RoutedFlow):
         authority = target.authority
         self._take_route(route, authority.host, authority.port or 80)
         self.target = target
-        self.resent = False
 
     def start(self) -> None:
         """Take an idle connection, or dial one."""

@@ -63,37 +63,25 @@ class Passage(Flow):
     the :class:`~aluvia.net.http_client.Requester` of the other.
     """
 
-    __slots__ = (
-        "_down",
-        "_up",
-        "dialing",
-        "head",
-        "kept",
-        "kept_bytes",
-        "request_complete",
-        "request_trailer_fields",
-        "response_trailer_fields",
-        "state",
-        "upstream",
-    )
+    # What most requests leave as it is stands on the class: an instance has only what is its own.
+    state: State = DIALLING
+    upstream: ClientConnection | None = None
+    dialing: Dialing | None = None
+    kept_bytes = 0
+    request_trailer_fields: typing.Sequence[Field] = ()
+    response_trailer_fields: typing.Sequence[Field] = ()
+    request_complete = False
+    #: What is on its way past us.
+    _up: BodySplice | None = None
+    _down: BodySplice | None = None
 
     def __init__(
         self, proxy: typing.Any, client: ServerConnection, head: RequestHead, request_id: str
     ) -> None:
         super().__init__(proxy, client, request_id, head.method)
         self.head = head
-        self.state = DIALLING
-        self.upstream: ClientConnection | None = None
-        self.dialing: Dialing | None = None
         #: The body so far, while it may be needed (again); None once it is too long for that.
         self.kept: list[bytes] | None = []
-        self.kept_bytes = 0
-        self.request_trailer_fields: typing.Sequence[Field] = ()
-        self.response_trailer_fields: typing.Sequence[Field] = ()
-        self.request_complete = False
-        #: What is on its way past us.
-        self._up: BodySplice | None = None
-        self._down: BodySplice | None = None
 
     @property
     def bytes_up(self) -> int:
