@@ -2,8 +2,10 @@
 Programmable proxying on Twisted: one package, one service for each door.
 
 The doors that are open now are the **client**, ``twistd -n aluvia``, a local forward proxy that
-sends each request direct or through an authenticated gateway, by hostname rules; and the
-**gateway**, ``twistd -n aluvia-gateway``, with the control plane that clients follow.
+sends each request direct or through an authenticated gateway, by hostname rules; the **gateway**,
+``twistd -n aluvia-gateway``, with the control plane that clients follow; and the **edge**,
+``twistd -n aluvia-edge``, a reverse proxy whose routes, backends and certificates change while it
+runs.
 
 The packages, from the bottom up; each imports only what stands above it in this list:
 
@@ -16,21 +18,28 @@ The packages, from the bottom up; each imports only what stands above it in this
 :mod:`aluvia.net`
     Mechanism on Twisted, without policy: the port and the transports, the relay that moves opaque
     bytes in the kernel, dialers, the address guard, TLS, idle connections, deadlines.
+:mod:`aluvia.upstreams`
+    Which of several members is asked, and whether they are well. Knows nothing of requests.
 :mod:`aluvia.telemetry`
     What an operator sees: logs in text and JSON with secrets taken out, and metrics.
 :mod:`aluvia.process`
     A door's process: options, their three sources, signals and supervisors.
 :mod:`aluvia.store` and :mod:`aluvia.api`
     What outlives a process, in SQLite; and the manners of a REST API. Loaded by those who run them.
+:mod:`aluvia.forwarding`
+    The way of a request through a proxy of any kind, and all of it through a forward proxy.
 :mod:`aluvia.client`
     The client: options, routing, the forward proxy, the admin port, the service and its ``twistd``
     command.
 :mod:`aluvia.gateway`
     The gateway: accounts, the authenticated forward proxy, the control plane, the service and its
     ``twistd`` command.
+:mod:`aluvia.edge`
+    The edge: routes and their configuration, the reverse proxy, certificates, authentication,
+    statistics, the REST API, the service and its ``twistd`` command.
 :mod:`aluvia.cli`
-    The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status``, ``doctor`` and
-    ``account``.
+    The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status``, ``doctor``,
+    ``account`` and ``hash-password``.
 :mod:`aluvia.integrations`
     For programs that are not Twisted's: :func:`aluvia.launch`, which runs the client in a process
     of its own; and for Scrapy.
@@ -38,7 +47,8 @@ The packages, from the bottom up; each imports only what stands above it in this
     Public fakes and a fault-injecting peer, for tests here and in programs that use aluvia.
 
 Where to start reading: :mod:`aluvia.client.service`, then :mod:`aluvia.forwarding.proxy`,
-:mod:`aluvia.wire.exchange`, and :mod:`aluvia.net.relay`.
+:mod:`aluvia.wire.exchange`, and :mod:`aluvia.net.relay`. Of the edge: :mod:`aluvia.edge.service`,
+:mod:`aluvia.edge.downstream`, :mod:`aluvia.edge.passage`, :mod:`aluvia.edge.configuration`.
 
 Importing this package is cheap: of the above it loads :func:`launch` and what that is made of,
 nothing of Twisted, and it never installs a reactor.

@@ -28,3 +28,7 @@ autodoc_preserve_defaults = True
 # whose inventories are not fetched, and the types in signatures, some of which are private.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!aluvia\.).*"), (r"py:(class|data|obj)", r"aluvia\..*")]
+
+# What only a type checker imports stands in a signature without its module, and several have a
+# Place or a Route.
+suppress_warnings = ["ref.python"]

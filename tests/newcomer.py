@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import pathlib
 import shlex
+import shutil
 import socket
 import sys
 
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SkipTest, TestCase
 
 from tests.aluvia_process import Child, until
 from tests.checkout import copy_checkout
@@ -24,6 +25,12 @@ def with_ports(line: str, ports: dict[int, int]) -> str:
             raise AssertionError(f"{port} is not once in: {line}")
         line = line.replace(str(port), str(other))
     return line
+
+
+def need_openssl() -> None:
+    """Skip a test of a page that has somebody type ``openssl``, where there is none."""
+    if shutil.which("openssl") is None:
+        raise SkipTest("openssl is not installed")
 
 
 class NewcomerCase(TestCase):
@@ -63,10 +70,15 @@ class NewcomerCase(TestCase):
 
     async def site(self, line: str) -> int:
         """Start ``http.server`` on a free port and in the foreground, and return the port."""
-        child = self.start(f"exec {with_ports(line.partition(' >')[0], {8000: 0})}")
+        _, port = await self.serving(line, 8000, 0)
+        return port
+
+    async def serving(self, line: str, port: int, other: int) -> tuple[Child, int]:
+        """Start ``http.server`` on another port (0: a free one); return it, and its port."""
+        child = self.start(f"exec {with_ports(line.partition(' >')[0], {port: other})}")
         await until(lambda: b"\n" in child.stdout, SECONDS_TO_START, "the site serves")
         # "Serving HTTP on 127.0.0.1 port 40123 (http://127.0.0.1:40123/) ..."
-        return int(child.stdout.decode().split(" port ")[1].split()[0])
+        return child, int(child.stdout.decode().split(" port ")[1].split()[0])
 
     async def proxy(self, line: str) -> tuple[Child, int, int]:
         """Start a proxy on free ports; return it, its port and its admin port when it is ready."""
@@ -76,6 +88,22 @@ class NewcomerCase(TestCase):
         self.assertFalse(child.ended, child.output)
         told = json.loads(ports.read_text(encoding="utf-8"))
         return child, told["proxy"], told["admin"]
+
+    async def edge(self, line: str) -> tuple[Child, dict[str, int]]:
+        """
+        Start an edge, and wait until it is ready.
+
+        :param line: with the ports that it is to have; what it does not name is a free one.
+        :return: it, and its ports by the names ``http``, ``https`` and ``api``.
+        """
+        for name in ("http", "https", "api"):
+            if f"--{name} " not in line:
+                line += f" --{name} 127.0.0.1:0"
+        ports = pathlib.Path(self.mktemp()).resolve()
+        child = self.start(f"exec {line} --port-file {ports}")
+        await until(lambda: ports.exists() or child.ended, SECONDS_TO_START, "the edge is ready")
+        self.assertFalse(child.ended, child.output)
+        return child, json.loads(ports.read_text(encoding="utf-8"))
 
     def nobody(self) -> int:
         """Return a port on which nobody listens, and nobody will before the test is over."""

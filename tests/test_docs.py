@@ -80,6 +80,23 @@ def imported(*, for_tests: bool) -> set[str]:
     return {normal(DISTRIBUTIONS.get(root, root)) for root in roots}
 
 
+def source_of(*parts: str) -> str:
+    """Return the source of these packages, without that of their tests."""
+    files = (path for part in parts for path in (CHECKOUT / "aluvia" / part).glob("*.py"))
+    return "".join(path.read_text(encoding="utf-8") for path in files)
+
+
+def causes_in(*parts: str) -> set[str]:
+    """Return the causes of RFC 9209 that the code of these packages names."""
+    source = source_of(*parts)
+    return {name for name in PROXY_ERRORS if f'"{name}"' in source}
+
+
+def causes_of(name: str) -> set[str]:
+    """Return those that a page names."""
+    return set(re.findall(r"``([a-z_]+)``", page(name))).intersection(PROXY_ERRORS)
+
+
 class DocumentationTests(SynchronousTestCase):
     """Every name that is in two places is the same in both."""
 
@@ -93,20 +110,15 @@ class DocumentationTests(SynchronousTestCase):
 
     def test_failures(self) -> None:
         """The reference names exactly the causes that an answer of ours can have."""
-        parts = [CHECKOUT / "aluvia" / part for part in ("wire", "net", "forwarding", "client")]
-        source = "".join(
-            path.read_text(encoding="utf-8") for part in parts for path in part.glob("*.py")
-        )
-        told = {name for name in PROXY_ERRORS if f'"{name}"' in source}
-        shown = set(re.findall(r"``([a-z_]+)``", page("reference/failures")))
-        self.assertEqual(shown.intersection(PROXY_ERRORS), told)
+        told = causes_in("wire", "net", "forwarding", "client")
+        self.assertEqual(causes_of("reference/failures"), told)
 
     def test_metrics(self) -> None:
         """The reference names exactly the metrics that a scrape shows, in their order."""
         observed = FakeObserved()
         observed.polls = Polls()
         observed.now = Snapshot(gateway=None, rules=RuleSet.compile([]), fetched_at=0.0)
-        self.assertEqual(_documented("metrics"), _scraped(admin_metrics.measure(observed, 1.0)))
+        self.assertEqual(documented("metrics"), scraped(admin_metrics.measure(observed, 1.0)))
 
     def test_metrics_of_the_gateway(self) -> None:
         """So it is with those of the gateway."""
@@ -121,7 +133,7 @@ class DocumentationTests(SynchronousTestCase):
             monitors_waiting=0,
             store_problem=None,
         )
-        self.assertEqual(_documented("gateway"), _scraped(gateway_observed.measure(observed, 1.0)))
+        self.assertEqual(documented("gateway"), scraped(gateway_observed.measure(observed, 1.0)))
 
     def test_dependencies(self) -> None:
         """What is imported is declared, and what is declared is explained."""
@@ -157,14 +169,16 @@ class DocumentationTests(SynchronousTestCase):
         self.assertEqual(sorted(shown), sorted(there))
 
 
-def _documented(name: str) -> list[str]:
+def documented(name: str) -> list[str]:
+    """Return the metrics that a page of the reference names, as a scrape calls their families."""
     shown = re.findall(
         r"^``(aluvia_\w+)(?:\{.*\})?``(?: |$)", page(f"reference/{name}"), re.MULTILINE
     )
     return [re.sub("_(total|info)$", "", each) for each in shown]
 
 
-def _scraped(families: Families) -> list[str]:
+def scraped(families: Families) -> list[str]:
+    """Return the names of our own families of a scrape."""
     return [each.name for each in families.collect() if each.name.startswith("aluvia_")]
 
 

@@ -24,13 +24,14 @@ class ReadmeTests(NewcomerCase):
     async def test_run(self) -> None:
         """
         One line sets it up and starts the demo, whose lines show both ways, and the flip; the
-        others run a client with a parent proxy, and a gateway.
+        others run a client with a parent proxy, a gateway, and an edge.
         """
         setup, _, demo = command("--demo").rpartition(" && ")
         await self.install(setup)
         await self.demo(demo)
-        await self.parent_proxy()
+        origin = await self.parent_proxy()
         await self.gateway()
+        await self.an_edge(origin)
 
     async def demo(self, line: str) -> None:
         """Type what the demo says to type."""
@@ -49,8 +50,8 @@ class ReadmeTests(NewcomerCase):
         self.assertEqual(await child.wait(), 128 + signal.SIGTERM, child.output)
         self.assertNotIn("Traceback", child.output)
 
-    async def parent_proxy(self) -> None:
-        """A curl line shows both ways; ``explain`` says why."""
+    async def parent_proxy(self) -> int:
+        """A curl line shows both ways; ``explain`` says why. The port of the site."""
         origin = await self.site(command("http.server"))
         run = command("--gateway-url")
         child, proxy, admin = await self.proxy(with_ports(run, {3128: self.nobody()}))
@@ -68,6 +69,7 @@ class ReadmeTests(NewcomerCase):
         self.assertEqual(await child.wait(), 128 + signal.SIGTERM, child.output)
         self.assertIn(f"http://127.0.0.1:{proxy}", child.output)
         self.assertNotIn("user:pass", child.output)
+        return origin
 
     async def gateway(self) -> None:
         """An account, the gateway, and a client that follows it."""
@@ -90,3 +92,15 @@ class ReadmeTests(NewcomerCase):
         for each in (child, gateway):
             each.send_signal(signal.SIGTERM)
             self.assertEqual(await each.wait(), 128 + signal.SIGTERM, each.output)
+
+    async def an_edge(self, origin: int) -> None:
+        """A route is one line, and there when that is answered."""
+        child, ports = await self.edge(with_ports(command("aluvia-edge"), {8081: 0, 8443: 0}))
+        await self.finish(command("api.curl)"))
+        line = with_ports(command("api/v1/routes"), {8000: origin, 8901: ports["api"]})
+        self.assertIn('"vHost": "app.localhost"', await self.finish(line))
+        line = with_ports(command("app.localhost:8081"), {8081: ports["http"]})
+        self.assertIn("architecture.rst", await self.finish(line))
+        child.send_signal(signal.SIGTERM)
+        self.assertEqual(await child.wait(), 128 + signal.SIGTERM, child.output)
+        self.assertNotIn("Traceback", child.output)

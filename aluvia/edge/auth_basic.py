@@ -78,7 +78,7 @@ _basic = re.compile(rb"basic +([A-Za-z0-9+/]+={0,2})", re.IGNORECASE).fullmatch
 _control = re.compile(r"[\x00-\x1f\x7f-\x9f]").search
 _unspeakable = re.compile(r"[^ -~]")
 
-#: A name, and a password as :func:`~aluvia.edge.passwords.password_bytes` gives it.
+#: A name, and a password as :func:`~aluvia.edge.password_hashes.password_bytes` gives it.
 BasicCredentials = tuple[str, bytes]
 
 

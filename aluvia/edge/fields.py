@@ -80,7 +80,7 @@ def read_route(
         without one, by where it is.
     :param dialers: what an ``endpoint`` may begin with.
     :param judge_pair: asked about ``ssl`` where it is not as before
-        (:func:`aluvia.edge.certificates.judge_pair`).
+        (:func:`aluvia.edge.key_pairs.judge_pair`).
     :raises Problem: 422.
     """
     return read_document(ROUTE, document, Reading(make_id, dialers, judge_pair), before)

@@ -241,7 +241,8 @@ class BasicProvider:
     """
     Users with passwords (RFC 7617).
 
-    :ivar users: scrypt hashes by name, as :func:`aluvia.edge.passwords.hash_password` writes them.
+    :ivar users: scrypt hashes by name, as :func:`aluvia.edge.password_hashes.hash_password` writes
+        them.
     """
 
     id: str
