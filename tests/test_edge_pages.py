@@ -315,7 +315,7 @@ class HealthTests(EdgePageCase):
         await until(lambda: b"retry:" in events.stdout, SECONDS_TO_START, "it listens")
         await self.type(check.replace('"interval": 5', '"interval": 0.2'))
         await until(lambda: b"backend.dead" in events.stdout, SECONDS_TO_START, "it is told")
-        self.assertIn(b'"backendId": "one"', events.stdout)
+        self.assertIn(b'"backend": "one"', events.stdout)
         self.assertEqual(asked[0], b"aluvia-probe")
         dead = {each["id"]: each["isDead"] for each in json.loads(await self.type(look))}
         self.assertEqual(dead, {"one": True, "two": False})

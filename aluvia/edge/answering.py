@@ -58,10 +58,11 @@ class Answering:
         if seconds and known(request, shown.tag):
             watch = self.configuration.watch
             shown = await until_changed(found, watch, CHANGED, self._clock, seconds)
-            # All who wait are told at once, and to show much takes long: one in each turn of the
-            # reactor, so that requests are served in between.
-            await self._turns.acquire()
-            self._clock.callLater(0, self._turns.release)
+            if not known(request, shown.tag):
+                # All who wait are told at once, and to show much takes long: one in each turn of
+                # the reactor, so that requests are served in between.
+                await self._turns.acquire()
+                self._clock.callLater(0, self._turns.release)
         return show(request, shown)
 
     async def change(self, query: Query, edit: Edit) -> tuple[Snapshot, bool]:

@@ -269,5 +269,5 @@ class _News:
             log.info("{route} has backends that are alive again.", route=self._route_id)
 
     def _tell(self, name: EventName, member: Member[Place], **more: object) -> None:
-        data = {"routeId": self._route_id, "backendId": member.id, **more}
+        data = {"route": self._route_id, "backend": member.id, **more}
         self._bus.publish(Event(name, data, self._now()))

@@ -59,6 +59,14 @@ class Observed(Gauges, typing.Protocol):
     def access_log_lost(self) -> int:
         """How many lines of the access log could not be written."""
 
+    @property
+    def tls_handshakes(self) -> int:
+        """TLS handshakes of clients that were done."""
+
+    @property
+    def tls_failures(self) -> typing.Mapping[str, int]:
+        """How many were not, by reason."""
+
 
 def measure(families: Families, tracker: Tracker, observed: Observed, now: float) -> None:
     """
@@ -216,6 +224,17 @@ def _measure_process(families: Families, observed: Observed, now: float) -> None
         "aluvia_edge_accepting",
         "Whether new clients are taken: not at a cap, and not draining.",
         observed.accepting,
+    )
+    families.counter(
+        "aluvia_edge_tls_handshakes",
+        "TLS handshakes of clients that were done.",
+        observed.tls_handshakes,
+    )
+    families.counters(
+        "aluvia_edge_tls_failures",
+        "TLS handshakes of clients that were not done, by reason.",
+        ("reason",),
+        [((reason,), count) for reason, count in observed.tls_failures.items()],
     )
     families.gauge("aluvia_edge_draining", "Whether it is ending.", observed.draining)
     families.counter(

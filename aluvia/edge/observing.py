@@ -148,6 +148,16 @@ class Observing:
         access_log = self._ingress.proxy.access_log
         return 0 if access_log is None else access_log.lost
 
+    @property
+    def tls_handshakes(self) -> int:
+        """Handshakes of clients that were done."""
+        return self._ingress.tls_counters.handshakes
+
+    @property
+    def tls_failures(self) -> dict[str, int]:
+        """How many were not, by reason."""
+        return self._ingress.tls_counters.tls_failures
+
     def v_hosts(self) -> dict[str, str]:
         """The vhost of each route, by its id."""
         return {id: live.v_host for id, live in self._routes.items()}

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import typing
 
 import attrs
@@ -41,6 +42,7 @@ class Backends:
     """
 
     noun = "backend"
+    place = re.compile(r"^/routes/[0-9]+/backends/[0-9]+")
 
     def __init__(self, documents: Documents, runtime: Runtime, v_host: str) -> None:
         self._documents = documents

@@ -6,6 +6,7 @@ A POST is an upload: it comes in place of what there is for its domain (200), or
 
 from __future__ import annotations
 
+import re
 import typing
 
 from aluvia.edge.answering import named
@@ -23,6 +24,7 @@ class Certificates:
     """What is certificates' own."""
 
     noun = "certificate"
+    place = re.compile(r"^/certificates/[0-9]+")
 
     def __init__(self, documents: Documents, observed: Observed) -> None:
         self._documents = documents

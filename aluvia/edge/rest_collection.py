@@ -31,6 +31,7 @@ from aluvia.api.answers import send_json, send_nothing
 from aluvia.api.bodies import JSON
 from aluvia.api.conditions import Condition, Shown, send_shown
 from aluvia.api.merge_patch import merge_patch
+from aluvia.api.problems import Fault, Problem
 from aluvia.api.queries import Query
 from aluvia.edge.answering import CHANGES, SHOWS, Answering, not_there, read_sent
 from aluvia.edge.fields import Read
@@ -56,9 +57,11 @@ class Kind(typing.Protocol[T]):
     What is a collection's own.
 
     :ivar noun: what one of it is called in a sentence.
+    :ivar place: where one of it is in the whole configuration, as a pointer begins.
     """
 
     noun: str
+    place: re.Pattern[str]
 
     def name(self, snapshot: Snapshot) -> str:
         """What the collection is called, among all."""
@@ -255,7 +258,12 @@ class Collection(typing.Generic[T]):
             results.append(edit(snapshot))
             return results[0].snapshot
 
-        after, dry_run = await self._answering.change(query, edited)
+        try:
+            after, dry_run = await self._answering.change(query, edited)
+        except Problem as problem:
+            # What was found in the whole is told of what was sent.
+            problem.faults = tuple(self._relative(fault) for fault in problem.faults)
+            raise
         (result,) = results
         kind = self._kind
         key = kind.key(result.thing)
@@ -269,6 +277,9 @@ class Collection(typing.Generic[T]):
         name = b"Location" if result.new else b"Content-Location"
         shown = Shown(self._answering.tags.of(thing), lambda: data, ((name, where),))
         return send_shown(request, 201 if result.new else 200, shown)
+
+    def _relative(self, fault: Fault) -> Fault:
+        return attrs.evolve(fault, pointer=self._kind.place.sub("", fault.pointer, count=1))
 
     def _there(self, snapshot: Snapshot, name: str) -> T:
         found = self._kind.find(snapshot, name)

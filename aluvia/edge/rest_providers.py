@@ -7,6 +7,7 @@ either: a user or a token that is sent without one keeps the one that it has.
 
 from __future__ import annotations
 
+import re
 import typing
 
 from aluvia.api.problems import Problem
@@ -26,6 +27,7 @@ class Providers:
     """What is providers' own."""
 
     noun = "provider"
+    place = re.compile(r"^/authProviders/[0-9]+")
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents

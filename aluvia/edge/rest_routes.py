@@ -11,6 +11,7 @@ in the body; by an id, with that id. So a route that is read and sent back is th
 
 from __future__ import annotations
 
+import re
 import typing
 
 from aluvia.edge.answering import invalid
@@ -29,6 +30,7 @@ class Routes:
     """What is routes' own (:class:`~aluvia.edge.rest_collection.Kind`)."""
 
     noun = "route"
+    place = re.compile(r"^/routes/[0-9]+")
 
     def __init__(self, documents: Documents, runtime: Runtime) -> None:
         self._documents = documents

@@ -172,7 +172,7 @@ class EdgeTests(TestCase):
         await edge.router.add_route(self.route(backends=(gone, self.backend())))
         self.assertEqual((await self.ask(edge)).status, 200)
         (event,) = told
-        self.assertEqual((event.data["routeId"], event.data["backendId"]), ("service-a", "gone"))
+        self.assertEqual((event.data["route"], event.data["backend"]), ("service-a", "gone"))
         answer = await self.ask_api(edge, f"/api/v1/routes/{HOST}/backends")
         dead = {each["id"]: each["isDead"] for each in json.loads(answer.body)}
         self.assertEqual(dead, {"gone": True, "node-1": False})

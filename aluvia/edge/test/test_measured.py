@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import typing
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from aluvia import __version__
@@ -10,7 +12,18 @@ from aluvia.edge.test.completed_request import Completed
 from aluvia.edge.test.tracker_case import FakeGauges, TrackerCase
 from aluvia.telemetry.exposition import Families, expose
 
-ORDER = ["domain", "route", "vhost", "backend", "class", "cause", "direction", "le", "version"]
+ORDER = [
+    "domain",
+    "route",
+    "vhost",
+    "backend",
+    "class",
+    "cause",
+    "direction",
+    "le",
+    "reason",
+    "version",
+]
 
 
 def ordered(labels: dict[str, str]) -> list[str]:
@@ -29,6 +42,8 @@ class FakeEdge(FakeGauges):
     connections_total = 12
     connections_refused = 13
     access_log_lost = 14
+    tls_handshakes = 15
+    tls_failures: typing.ClassVar[dict[str, int]] = {"client_refused": 16}
 
 
 class MeasureTests(TrackerCase):
@@ -136,6 +151,8 @@ class MeasureTests(TrackerCase):
                 "accepting": 1,
                 "draining": 0,
                 "access_log_lost_lines_total": 14,
+                "tls_handshakes_total": 15,
+                "tls_failures_total client_refused": 16,
                 "uptime_seconds": 42,
                 f"build_info {__version__}": 1,
             }
