@@ -206,6 +206,9 @@ SCHEMAS: typing.Final[typing.Mapping[str, Schema]] = {
         cert=_CERTIFICATES,
         names=_shown(array_of({"type": "string"})),
         notAfter=_shown({"type": "string"}),
+        issuer=_shown({"type": "string"}),
+        serial=_shown(_told({"type": "string"}, "In hexadecimal.")),
+        fingerprint=_shown(_told({"type": "string"}, "Its SHA-256, in hexadecimal.")),
         notes=_NOTES,
     ),
     "AuthProvider": {

@@ -28,7 +28,7 @@ write the log. These are the reasons:
 
 =========================== ==================================================================
 ``unrecognized_name``       there is no certificate for that name, and no default
-``no_application_protocol`` the client offers protocols, and http/1.1 is not among them
+``no_application_protocol`` the client offers protocols, and HTTP/1 is not among them
 ``unsupported``             no version or no cipher in common
 ``client_refused``          the client sent an alert: it does not trust the certificate, most often
 ``not_tls``                 what came is something else, such as plain HTTP

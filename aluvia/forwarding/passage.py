@@ -35,6 +35,7 @@ from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.http_client import ClientConnection
 from aluvia.net.http_server import ServerConnection
+from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.exchange import END, ClientExchange, Event, Trailers
 from aluvia.wire.head import RequestHead, ResponseHead
 from aluvia.wire.headers import Field
@@ -226,6 +227,17 @@ class Passage(Flow):
                 self.upstream.transport.write(data)
         if self.state is ANSWERED:
             self._finish()
+
+    def request_broken(self, violation: ProtocolViolation) -> None:
+        """The client broke the rules, or left; if it has its answer, it owes us nothing."""
+        if self.state is not ANSWERED:
+            super().request_broken(violation)
+            return
+        client = self.client
+        self.let_go()
+        self.release("ok")
+        # What is queued of the answer goes out, and the connection closes behind it.
+        client.answered()
 
     def client_ended(self) -> None:
         """The client's FIN behind a whole request: the answer is still wanted."""

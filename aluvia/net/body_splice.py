@@ -15,7 +15,7 @@ and writing, and when the body is through, this one is theirs again too.
 It ends early, and what is left of the body goes the plain way, where no pipe is to be had, or
 sockets turn out not to splice; and where there is urgent data. The end of a connection goes to its
 protocol, as always; whoever has the body drops it then (:meth:`BodySplice.drop`). A sink that takes
-no more ends it too: its protocol will hear of that when it reads.
+no more ends it too, once its protocol has heard what it said before.
 """
 
 from __future__ import annotations
@@ -199,9 +199,9 @@ class BodySplice:
             self._out += count
         except OSError as error:
             if error.errno not in FULL:
-                # It takes no more. What it said before still counts (a server that refuses an
-                # upload answers, and resets), so it is its own reading that finds out.
+                # It takes no more; what it said before still counts.
                 self.drop()
+                sink.broke()
                 return False
         if pipe.held and not self.stalled and self._wires is not None:
             self.stalled = True

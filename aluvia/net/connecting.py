@@ -32,8 +32,18 @@ _SYN_RECEIVED = 3
 _CLOSED = 7
 
 
+#: Reads of what came before a connection broke; more than the kernel keeps for us of one.
+LAST_READS = 256
+
+
 class ClientWire(Wire):
-    """A connection that we dialled."""
+    """
+    A connection that we dialled.
+
+    When its other end has reset it, what that said before still counts: a server that refuses an
+    upload answers, and closes, which is a reset for whoever goes on sending. We may meet that in
+    writing, before what came was read; Linux keeps it for us, and it is read then.
+    """
 
     _tlsClientDefault = True
 
@@ -67,6 +77,24 @@ class ClientWire(Wire):
         self.protocol = protocol
         self.startReading()
         protocol.makeConnection(self)
+
+    def doWrite(self) -> typing.Any:
+        """As for any; if the connection is broken, hear what came before it was."""
+        broken = super().doWrite()
+        if isinstance(broken, Exception):
+            self._hear_out()
+        return broken
+
+    def broke(self) -> None:
+        """Hear what came before."""
+        self._hear_out()
+        super().broke()
+
+    def _hear_out(self) -> None:
+        for _ in range(LAST_READS):
+            # An end is not to be told from a cut any more: who calls us says that it broke.
+            if self.disconnecting or self.disconnected or self.doRead() is not None:
+                return
 
 
 @implementer(IWriteDescriptor)

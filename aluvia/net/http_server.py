@@ -115,7 +115,7 @@ class ServerConnection:
             self.deadline = self.sweep.now + self.limits.head_seconds
         elif phase is _LINGER or phase is _CLOSING or phase is _CLOSED:
             self._pace.read += len(data)
-            if phase is _LINGER and self._pace.in_window > self.limits.linger_bytes:
+            if phase is _LINGER and self._pace.in_window > self.limits.discarded_bytes:
                 self.abort()
             return
         try:

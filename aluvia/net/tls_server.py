@@ -15,8 +15,9 @@ from OpenSSL import SSL
 
 __all__ = ["ALPN", "NO_PROTOCOL_IN_COMMON", "server_context"]
 
-#: What we speak inside TLS (RFC 7301).
-ALPN = b"http/1.1"
+#: What we speak inside TLS (RFC 7301), the best of it first. To a client of HTTP/1.0 (``curl
+#: --http1.0``) its name is answered; nothing else differs.
+ALPN = (b"http/1.1", b"http/1.0")
 
 #: OpenSSL's reason, as it were, where a client offers other protocols alone.
 NO_PROTOCOL_IN_COMMON = "no protocol in common"
@@ -24,7 +25,8 @@ NO_PROTOCOL_IN_COMMON = "no protocol in common"
 
 def server_context() -> SSL.Context:
     """
-    Make a context for connections on which we are the server: TLS 1.2 or later, ALPN http/1.1.
+    Make a context for connections on which we are the server: TLS 1.2 or later, ALPN http/1.1
+    or http/1.0.
 
     It has no certificate yet; a handshake with one that has none fails.
     """
@@ -45,7 +47,8 @@ def _choose(connection: SSL.Connection, offered: list[bytes]) -> bytes:
     Answer a client that offers protocols. One that offers others alone is refused with the alert
     ``no_application_protocol`` (RFC 7301 section 3.2), since it would not understand us.
     """
-    if ALPN not in offered:
-        # Whatever is raised here refuses; this kind is what Twisted takes for a failed handshake.
-        raise SSL.Error([("", "", NO_PROTOCOL_IN_COMMON)])
-    return ALPN
+    for protocol in ALPN:
+        if protocol in offered:
+            return protocol
+    # Whatever is raised here refuses; this kind is what Twisted takes for a failed handshake.
+    raise SSL.Error([("", "", NO_PROTOCOL_IN_COMMON)])

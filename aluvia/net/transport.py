@@ -256,6 +256,10 @@ class Wire(tcp.Connection):
             return None
         return tcp.Connection.doWrite(self)
 
+    def broke(self) -> None:
+        """Somebody who wrote to the socket past us was told that it is broken."""
+        self.connectionLost(LOST)
+
     def readConnectionLost(self, reason: Failure) -> None:
         """The other side's FIN."""
         if self.source_of is not None:

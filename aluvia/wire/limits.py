@@ -85,8 +85,14 @@ class Limits:
     """How much of a body of known length has to be left for it to be spliced. Less is copied."""
 
     linger_bytes: int = attrs.field(default=262_144, validator=_positive)
-    """What is read and discarded after an answer that came before its request was read whole, or of
-    one side of a tunnel when the other is gone. Over it: the connection is reset."""
+    """What is read and discarded of one side of a tunnel when the other is gone. Over it: the
+    connection is reset."""
+
+    discarded_bytes: int = attrs.field(default=16_777_216, validator=_positive)
+    """What is read and discarded after an answer that came before its request was read whole. More
+    than the kernels at both ends hold of an upload that is under way (some 10 MB), since a reset
+    within that would destroy the answer before the client has come to read it. Over it: the
+    connection is reset."""
 
     linger_seconds: float = attrs.field(default=5.0, validator=_positive)
     """How long a client may take to close after we did."""

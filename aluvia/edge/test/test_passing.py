@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from aluvia.edge.test.edge_case import HOST, EdgeCase, backend, seen
+from aluvia.edge.test.edge_case import HOST, EdgeCase, backend, reactor, seen
+from aluvia.testing.ended import Ended
+from aluvia.testing.faults import FaultPeer, in_turn
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import Visit
+from aluvia.testing.steps import Close, Read, Script, Send
 
 
 class PassingTests(EdgeCase):
@@ -180,3 +183,23 @@ class PassingTests(EdgeCase):
         self.assertEqual(origin.peer.accepted, 1)
         self.assertEqual(self.edge.proxy.live, set())
         self.assertEqual(self.edge.tracker.total("r").tally.bytes_up, 3 * len(body))
+
+    async def test_a_client_that_has_its_answer(self) -> None:
+        """One that was answered early and leaves in the middle of its body has done no wrong."""
+        answer = b"HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\nearly"
+        ways: tuple[Script, ...] = (
+            [Read(until=b"\r\n\r\n"), Send(answer), Read(to_end=True)],
+            [Read(until=b"\r\n\r\n"), Send(answer), Close()],
+        )
+        for script in ways:
+            peer = self.peer(FaultPeer(reactor, in_turn(script)))
+            self.route(backend(peer))
+            client = await self.connect()
+            ask = f"POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 1000\r\n\r\nhalf"
+            await client.send(ask.encode())
+            self.assertEqual((await read_response(client, b"POST")).body, b"early")
+            client.finish()
+            await client.read_to_end()
+            self.assertIs(client.ended, Ended.FIN)
+        self.assertEqual(self.edge.proxy.live, set())
+        self.assertEqual(self.edge.tracker.causes, [])

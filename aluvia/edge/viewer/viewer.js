@@ -212,7 +212,7 @@ function showOperation(description, path, method, operation) {
     }
     [start.disabled, stop.disabled] = [false, true];
   });
-  stop.addEventListener("click", () => controller.abort());
+  stop.addEventListener("click", () => controller.abort(new Error("Stopped.")));
   const responses = Object.entries(operation.responses).map(([status, each]) => [
     element("code", {}, status),
     resolved(description, each).description,

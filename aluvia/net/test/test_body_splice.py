@@ -15,6 +15,7 @@ from twisted.trial.unittest import TestCase
 
 from aluvia.net.accept import open_descriptors
 from aluvia.net.body_splice import BodySplice, can_splice
+from aluvia.net.connecting import ClientWire
 from aluvia.net.pipes import CAN_SPLICE, pipes_for
 from aluvia.net.test.tunnels import loopback, wire
 from aluvia.net.transport import Wire
@@ -144,6 +145,22 @@ class BodySpliceTests(TestCase):
         # The rest comes to the protocol now, which would have closed.
         await sending
         self.assertLessEqual(open_descriptors(), before)
+
+    async def test_what_the_sink_said_before(self) -> None:
+        """A server that refuses an upload says so, and closes: that is heard before its end is."""
+        theirs, ours = loopback()
+        server, heard = FaultConnection(reactor, theirs), Heard()
+        sink = ClientWire(ours, None, ours.getpeername(), reactor)
+        sink.start(heard)
+        self.addCleanup(sink.release)
+        # Others' events come first.
+        sink.stopReading()
+        BodySplice(self.source, sink, len(BODY), self.count, self.ended.append, DEFAULT_LIMITS)
+        await server.send(b"too large")
+        server.reset()
+        await self.sender.send(b"x" * 1000)
+        await self.when(lambda: heard.lost)
+        self.assertEqual((heard.data, self.ended), (b"too large", []))
 
     async def test_dropped(self) -> None:
         """Nobody wants the rest: also in the middle of a stall."""

@@ -8,12 +8,18 @@ import socket
 import typing
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionLost
 
 from aluvia.net import connecting as connecting_module
 from aluvia.net.connecting import ClientWire, Connecting
 from aluvia.net.test.listening import Greeter
-from aluvia.net.test.tunnels import TunnelCase, reactor
+from aluvia.net.test.tunnels import TunnelCase, loopback, reactor
+from aluvia.net.test.wires import Listener
+from aluvia.testing.connection import FaultConnection
 from aluvia.testing.faults import Accepting, FaultPeer
+
+#: More than one read, and less than a kernel that is asked to keeps.
+MUCH = bytes(range(256)) * 700
 
 
 class ConnectTests(TunnelCase):
@@ -138,3 +144,45 @@ class ConnectTests(TunnelCase):
             getattr(self.told[0], end)()
             await self.turns(2)
             self.assertEqual(typing.cast(ClientWire, self.told[0]).fileno(), -1)
+
+
+class BrokenTests(TunnelCase):
+    """A connection that its other end has reset, because we went on writing."""
+
+    async def setUp(self) -> None:  # type: ignore[override]
+        """Connect; what is said on it waits in the kernel."""
+        await super().setUp()
+        theirs, ours = loopback()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2 * len(MUCH))
+        self.server = FaultConnection(reactor, theirs)
+        self.protocol = Listener()
+        self.made = ClientWire(ours, None, ours.getpeername(), reactor)
+        self.made.start(self.protocol)
+        self.made.stopReading()
+        self.addCleanup(self.made.release)
+        await self.server.send(MUCH)
+        self.server.reset()
+        self.made.startReading()
+
+    async def test_what_it_said_before_is_heard(self) -> None:
+        """All of it, where we meet the reset in writing; and then that it was one."""
+        self.made.write(b"x")
+        self.made.write(b"x")
+        await self.protocol.gone
+        self.assertEqual(len(self.protocol.received), len(MUCH))
+        self.assertTrue(self.protocol.received == MUCH)
+        self.assertTrue(self.protocol.lost[0].check(ConnectionLost))
+
+    async def test_who_writes_past_us(self) -> None:
+        """The same, where somebody else has met it, who has the descriptor."""
+        self.made.broke()
+        self.assertTrue(self.protocol.received == MUCH)
+        self.assertTrue(self.protocol.lost[0].check(ConnectionLost))
+
+    async def test_enough_is_heard(self) -> None:
+        """A protocol that aborts hears no more."""
+        self.protocol.when_data = self.made.abortConnection
+        self.made.broke()
+        await self.turns(2)
+        self.assertLess(len(self.protocol.received), len(MUCH))
+        self.assertEqual(len(self.protocol.lost), 1)

@@ -254,7 +254,7 @@ class DeadlineTests(ServerConnectionCase):
         """A client that goes on sending after an early answer is cut."""
         self.connection.dataReceived(POST.replace(b": 8", b": 8000000"))
         self.connection.answer(413, b"Content Too Large", ())
-        self.connection.dataReceived(b"x" * self.limits.linger_bytes)
+        self.connection.dataReceived(b"x" * self.limits.discarded_bytes)
         self.assertFalse(self.transport.aborted)
         self.connection.dataReceived(b"x")
         self.assertTrue(self.transport.aborted)

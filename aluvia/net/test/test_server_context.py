@@ -70,8 +70,16 @@ class ServerContextTests(SynchronousTestCase):
         return near
 
     def test_protocols(self) -> None:
-        """http/1.1 is chosen; who offers nothing is taken; who offers others alone is refused."""
-        for offered, chosen in ((["h2", "http/1.1"], "http/1.1"), ([], None)):
+        """
+        http/1.1 is chosen, or http/1.0 by who speaks nothing newer; who offers nothing is taken;
+        who offers others alone is refused.
+        """
+        for offered, chosen in (
+            (["h2", "http/1.1"], "http/1.1"),
+            (["http/1.0", "http/1.1"], "http/1.1"),
+            (["http/1.0"], "http/1.0"),
+            ([], None),
+        ):
             client = client_context()
             if offered:
                 client.set_alpn_protocols(offered)
