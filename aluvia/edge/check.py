@@ -44,6 +44,7 @@ from aluvia.edge.stored import load
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
 from aluvia.process.takes import NumberOrNone
+from aluvia.store.database import see_that_it_can_be_one, told
 from aluvia.store.errors import StoreError
 from aluvia.store.schema import is_ours
 from aluvia.telemetry.logs import escape
@@ -175,15 +176,13 @@ def _stored(path: Path) -> Snapshot:
         hide_parameters=True,
     )
     try:
+        see_that_it_can_be_one(path)
         with contextlib.closing(engine.connect()) as connection:
             if not is_ours(connection):
                 return Snapshot()
-            whole = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-            if whole != "ok":
-                raise StoreError(f"it is damaged: {whole}")
             return load(connection, DIALERS).snapshot
     except DBAPIError as error:
-        raise StoreError(f"{path}: {error.orig}") from None
+        raise told(path, error) from None
     except StoreError as error:
         raise StoreError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 

@@ -2,9 +2,7 @@
 One request at its backends, and its answer: tried, tried again, and passed on.
 
 What is before that is in :mod:`aluvia.edge.entering`, which also has the table of the stages; while
-it is PICKED its states are those of :mod:`aluvia.forwarding.passage`. A client that closes its side
-has left, at every stage: whoever waits for an answer keeps the line open, and a slot is not held
-for anybody else.
+it is PICKED its states are those of :mod:`aluvia.forwarding.passage`.
 
 When it is tried again, on another member:
 
@@ -278,10 +276,18 @@ class EdgePassage(EnteringPassage):
             self._failed(error)
 
     def client_ended(self) -> None:
-        """The client's FIN: it has left."""
-        client = self.client
-        self.client_lost()
-        client.abort()
+        """
+        The client's FIN behind a whole request: who leaves sends no more than that.
+
+        Nobody who only half-closes can be told from one who has left. Until an answer has begun it
+        is taken for that: or a slot, a place in line and a backend would be busy for nobody. Later
+        on the answer is written, and whether anybody takes it shows; but for a stream, of which
+        nothing may come for long.
+        """
+        if self.state is DIALLING or self.state is SENT or self.stage is Stage.STREAM:
+            client = self.client
+            self.client_lost()
+            client.close_now()
 
     def _takes_answer(self, head: ResponseHead) -> bool:
         if head.status < 200 and head.status != 101:

@@ -39,7 +39,7 @@ from sqlalchemy.pool import NullPool
 from aluvia.store.errors import StoreDamagedError, StoreError, StoreFullError
 from aluvia.store.schema import ensure, is_ours
 
-__all__ = ["MEMORY", "RECOVERY", "Database"]
+__all__ = ["MEMORY", "RECOVERY", "Database", "see_that_it_can_be_one", "told"]
 
 #: No file.
 MEMORY = Path(":memory:")
@@ -177,7 +177,7 @@ class Database:
         try:
             yield
         except (DBAPIError, sqlite3.Error) as error:
-            raise _told(self.path, error) from error
+            raise told(self.path, error) from error
         except StoreError as error:
             about_the_file = type(error) in (StoreError, StoreDamagedError)
             if about_the_file and not str(error).startswith(str(self.path)):
@@ -185,7 +185,7 @@ class Database:
             raise
 
 
-def _told(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError:
+def told(path: Path, error: DBAPIError | sqlite3.Error) -> StoreError:
     """What SQLite says of this file, and how to go on where it is for its user to do so."""
     why = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(why, "sqlite_errorcode", 0) & 0xFF
@@ -200,11 +200,23 @@ def _see_that_there_is_a_file(path: Path, create: bool) -> None:
     try:
         if create and not os.path.lexists(path):
             _make(path)
-        found = path.stat()
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
     except sqlite3.Error as error:
-        raise _told(path, error) from error
+        raise told(path, error) from error
+    see_that_it_can_be_one(path)
+
+
+def see_that_it_can_be_one(path: Path) -> None:
+    """
+    See that there is a file, and something in it.
+
+    :raises StoreError: there is none.
+    """
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
     if not stat.S_ISREG(found.st_mode):
         raise StoreError(f"{path}: is not a file")
     if not found.st_size:

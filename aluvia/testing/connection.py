@@ -81,6 +81,9 @@ class FaultConnection:
         clock: Clock | None = None,
     ) -> None:
         sock.setblocking(False)
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            # Else a small piece waits for an ACK of the one before it, and a reset overtakes it.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.number = number
         self.ended: Ended | None = None
         self.closed = False

@@ -61,17 +61,30 @@ class AdmittingTests(EdgeCase):
         self.assertEqual(self.live.admission.active, 0)
 
     async def test_a_queued_client_that_leaves(self) -> None:
-        """It is dropped at once, and its place is another's."""
+        """It is dropped at once, whether by an RST or a FIN, and its place is another's."""
         self.slow(req_active_length=1, req_queue_length=1)
         await self.begin()
         await self.when(lambda: self.gates)
-        leaving = await self.begin()
-        await self.when(lambda: self.live.admission.waiting)
-        leaving.reset()
-        await self.when(lambda: not self.live.admission.waiting)
+        for leave in (FaultConnection.reset, FaultConnection.close):
+            leaving = await self.begin()
+            await self.when(lambda: self.live.admission.waiting)
+            leave(leaving)
+            await self.when(lambda: not self.live.admission.waiting)
         await self.begin()
         await self.when(lambda: self.live.admission.waiting)
         self.assertEqual(len(self.visits), 1)
+
+    async def test_a_client_that_leaves_a_backend_waiting(self) -> None:
+        """Its slot is free at once, and the backend has nothing to do for it any more."""
+        self.slow(req_active_length=1)
+        for number, leave in enumerate((FaultConnection.reset, FaultConnection.close), 1):
+            leaving = await self.begin()
+            await self.when(lambda n=number: len(self.visits) == n)  # type: ignore[misc]
+            leave(leaving)
+            await self.when(lambda: not self.live.admission.active)
+            self.assertEqual(sum(member.active for member in self.live.members), 0)
+            connection = self.visits[-1].conversation.connection
+            await self.when(lambda c=connection: c.ended is not None)  # type: ignore[misc]
 
     async def test_waited_too_long(self) -> None:
         """503, and when to come back."""

@@ -14,7 +14,7 @@ from aluvia.edge.api_token import VARIABLE
 from aluvia.edge.model import BasicProvider, Snapshot
 from aluvia.edge.stored import differences, keep
 from aluvia.edge.test.tap_case import TapCase
-from aluvia.store.database import Database
+from aluvia.store.database import RECOVERY, Database
 
 ROUTES = """
 [[routes]]
@@ -167,15 +167,10 @@ class StoreTests(CheckCase):
                 (self.directory / name).write_bytes(content)
         self.assertTrue(self.check().endswith("OK\n"))
 
-    def test_an_empty_one(self) -> None:
-        """Can become ours."""
-        self.path.touch()
-        self.assertTrue(self.check().endswith("OK\n"))
-
     def test_somebody_elses(self) -> None:
         """Another program's, and what is no database at all."""
         self.path.write_text("a text, which is long enough to look like something\n" * 100)
-        self.assertIn(f"aluvia: {self.path}: file is not a database", self.refused())
+        self.assertIn(f"aluvia: {self.path}: file is not a database; {RECOVERY}", self.refused())
         self.path.unlink()
         other = sqlite3.connect(self.path)
         other.execute("CREATE TABLE t (x)")
@@ -193,12 +188,20 @@ class StoreTests(CheckCase):
         self.assertIn(f"aluvia: {self.path}: it is of version 99", self.refused())
 
     def test_damaged(self) -> None:
-        """A page of it that was overwritten is found."""
+        """A page of it that was overwritten is found, and it is said how to go on."""
         Database(self.path).close()
         data = bytearray(self.path.read_bytes())
         data[4096:8192] = bytes(range(256)) * 16
         self.path.write_bytes(data)
-        self.assertIn(f"aluvia: {self.path}: it is damaged", self.refused())
+        said = self.refused()
+        self.assertIn(f"aluvia: {self.path}: its pages do not fit together; ", said)
+        self.assertIn(RECOVERY, said)
+
+    def test_emptied(self) -> None:
+        """One that was emptied is not taken for a new one."""
+        self.path.touch()
+        said = self.refused()
+        self.assertIn(f"aluvia: {self.path}: it is empty, and a new one is not; {RECOVERY}", said)
 
     def test_a_directory(self) -> None:
         """Is no store."""

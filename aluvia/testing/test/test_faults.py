@@ -76,6 +76,17 @@ class EndsTests(PeerCase):
 
         self.assertEqual(await deferToThread(look), b"abc")
 
+    async def test_reset_comes_behind_what_was_sent(self) -> None:
+        """Whatever was sent before it arrives, in however many pieces."""
+        peer = self.peer([Read(), *(Send(b"%d" % digit) for digit in range(10)), Reset()])
+
+        def look() -> bytes:
+            with socket.create_connection(("127.0.0.1", peer.port)) as sock:
+                sock.sendall(b"?")
+                return sock.recv(10, socket.MSG_WAITALL)
+
+        self.assertEqual(await deferToThread(look), b"0123456789")
+
     async def test_close_is_seen_as_fin(self) -> None:
         """A plain blocking socket gets what was sent and then an orderly end."""
         peer = self.peer([Read(count=2), Send(b"abc"), Close()])
