@@ -266,9 +266,6 @@ class AllTests(FaultCase):
         for _ in range(25):
             self.assertEqual((await self.say(connection, "a.example")).status, 200)
 
-    # Quiet is counted from the last look of the sweep, which was up to a second before.
-    test_timeout_is_no_shorter_than_it_says.todo = "it may be a second shorter"  # type: ignore[attr-defined]
-
     async def test_slow_answer_is_no_stalled_one(self) -> None:
         """What comes in drips that are sooner than the idle timeout comes whole."""
         edge = await self.edge()

@@ -29,7 +29,9 @@ When nothing moves for as long as it may, it is somebody's turn:
     it waits for                               then
     -----------------------------------------  --------------------------------------------------
     a verdict, a slot, a connection            nothing: each has a deadline of its own
-    the client's body                          408; behind an early answer, the end
+    the rest of a request, behind an early     its end
+    answer
+    the client's body                          408
     a stream                                   its end
     the client's reading                       it is cut
     the backend                                that has failed: another try, 504, or a cut
@@ -197,7 +199,7 @@ class EdgePassage(EnteringPassage):
             self._added,
         )
         self._sent = self.proxy.clock()
-        self.client.quiet_for(terms.route.timeouts.first_byte)
+        self.client.quiet_for(terms.route.timeouts.first_byte, self._sent)
         ours = b"%b: %b\r\n" % (REQUEST_ID, self.request_id.encode("ascii"))
         return exchange.request(head.method, self.target, fields, head.length, ours)
 
@@ -262,11 +264,11 @@ class EdgePassage(EnteringPassage):
         if self.state is DIALLING:
             return
         error = DialError("http_response_timeout", 504, "The backend did not answer in time.")
-        if not self.request_complete and not self.client.held_up:
-            if self.state is ANSWERED:
-                self._finish_early()
-            else:
-                self.request_broken(_NO_BODY)
+        if self.state is ANSWERED:
+            # It has said what it had to say, and does not want the rest.
+            self._finish_early()
+        elif not self.request_complete and not self.client.held_up:
+            self.request_broken(_NO_BODY)
         elif self.stage is Stage.STREAM:
             self.fail(error)
         elif self._reads_slowly or self.answer_held_up:
@@ -327,7 +329,7 @@ class EdgePassage(EnteringPassage):
     def _goes_on(self) -> None:
         idle = self.live.terms.route.timeouts.idle
         if self.state is ANSWERING and self.client.quiet_seconds != idle:
-            self.client.quiet_for(idle)
+            self.client.quiet_for(idle, self.proxy.clock())
         super()._goes_on()
 
     def request_data(self, data: bytes) -> None:

@@ -291,11 +291,15 @@ class ServerConnection:
         """How long it may be quiet before the responder is told."""
         return self._pace.idle_seconds
 
-    def quiet_for(self, seconds: float) -> None:
-        """Have it be quiet for so long, from now on."""
+    def quiet_for(self, seconds: float, now: float) -> None:
+        """
+        Have it be quiet for so long, from now on.
+
+        :param now: by the clock; the sweep's is up to a look behind, and would make it shorter.
+        """
         self._pace.idle_seconds = seconds
         if self.phase is _ANSWER or not self._pace.body_begun:
-            self.deadline = self._pace.begin(self.sweep.now)
+            self.deadline = self._pace.begin(now)
 
     def leave(self) -> bytes:
         """
