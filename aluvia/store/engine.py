@@ -29,7 +29,7 @@ import typing
 from pathlib import Path
 
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred, fail, gatherResults
+from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from aluvia.store.database import MEMORY, Database
@@ -102,8 +102,13 @@ class Store:
         return self._reader.do(Database.version)
 
     def close(self) -> Deferred[typing.Any]:
-        """Finish what is queued, and close. Harmless when it is closed, or was never opened."""
-        return gatherResults([self._writer.stop(), self._reader.stop()])
+        """
+        Finish what is queued, and close. Harmless when it is closed, or was never opened.
+
+        The writer's connection is the last: what was written ahead comes into the file when nobody
+        else has it open. Of two that close at one moment neither would see to that.
+        """
+        return self._reader.stop().addCallback(lambda _: self._writer.stop())
 
 
 class _Thread:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 
 from aluvia.store import accounts, engine
@@ -146,6 +147,29 @@ class StoreTests(TestCase):
         await store.close()
         names = {thread.name for thread in threading.enumerate()}
         self.assertFalse({"aluvia-store-writer", "aluvia-store-reader"} & names)
+
+    async def test_nothing_is_left_beside_the_file(self) -> None:
+        """The writer is the last to close it, and brings home what was written ahead."""
+        store = await self.store()
+        await store.write(lambda connection: accounts.add(connection, "alice", 0.0))
+        released = threading.Event()
+        self.addCleanup(released.set)
+        closed: list[str] = []
+        close = Database.close
+
+        def note(database: Database) -> None:
+            closed.append(threading.current_thread().name)
+            close(database)
+
+        self.patch(Database, "close", note)
+        reading = store.read(lambda connection: released.wait(20))
+        closing = store.close()
+        await deferLater(reactor, 0)
+        released.set()
+        self.assertTrue(await reading)
+        await closing
+        self.assertEqual(closed, ["aluvia-store-reader", "aluvia-store-writer"])
+        self.assertEqual([*self.path.parent.glob(f"{self.path.name}-*")], [])
 
     async def test_not_opened(self) -> None:
         """A file that cannot be opened says so, and closing is harmless."""

@@ -34,6 +34,7 @@ from aluvia.testing.faults import (
     Send,
     Stall,
     StartTLS,
+    Step,
     dial,
     in_turn,
 )
@@ -77,11 +78,17 @@ class EndsTests(PeerCase):
         self.assertEqual(await deferToThread(look), b"abc")
 
     async def test_reset_comes_behind_what_was_sent(self) -> None:
-        """Whatever was sent before it arrives, in however many pieces."""
-        peer = self.peer([Read(), *(Send(b"%d" % digit) for digit in range(10)), Reset()])
+        """Whatever was sent before it arrives, in however many pieces; late in a talk as well."""
+        turn: list[Step] = [Read(count=1), Send(b"x")]
+        peer = self.peer(
+            [*turn * 40, Read(), *(Send(b"%d" % digit) for digit in range(10)), Reset()]
+        )
 
         def look() -> bytes:
             with socket.create_connection(("127.0.0.1", peer.port)) as sock:
+                for _ in range(40):
+                    sock.sendall(b"?")
+                    sock.recv(1)
                 sock.sendall(b"?")
                 return sock.recv(10, socket.MSG_WAITALL)
 
