@@ -107,6 +107,9 @@ class Edge:
         self._observing = Observing(
             self.ingress, reactor.seconds, settings.log_level, set_log_level
         )
+        if token is not None:
+            # Also before it listens, for what is configured by then.
+            self.ingress.own.append(settings.api)
         self._files = _certificate_files(settings, self.ingress)
         self._api: EdgeAPI | None = None
         self._api_site: BoundedSite | None = None
@@ -232,6 +235,7 @@ class Edge:
 
         def at(port: int) -> None:
             self._api_port = listen_stock(self._reactor, address, port, site)
+            self.ingress.own.append((address, port_of(self._api_port)))
 
         bind("API", port, at, self._movable)
 
@@ -261,7 +265,7 @@ def _certificate_files(settings: Settings, ingress: Ingress) -> CertificateFiles
         return None
     return CertificateFiles(
         ingress.sweep,
-        ingress.certificates.use_files,
+        ingress.use_certificate_files,
         directory=settings.certificates,
         default=default,
     )

@@ -11,8 +11,8 @@ from aluvia.edge.access_log import open_access_log
 from aluvia.edge.applied import Applied
 from aluvia.edge.auth import Authenticators, Means
 from aluvia.edge.backends import Places
-from aluvia.edge.certificates import Certificates
-from aluvia.edge.events import EventBus
+from aluvia.edge.certificates import Certificates, Presented
+from aluvia.edge.events import Event, EventBus, EventName
 from aluvia.edge.hashing_threads import HashingThreads
 from aluvia.edge.listeners import Listener, open_listener
 from aluvia.edge.reverse import Connections, ReverseProxy
@@ -88,6 +88,21 @@ class Ingress(Door):
             self._authenticators,
         )
 
+    def use_certificate_files(
+        self, files: typing.Sequence[Presented], given: Presented | None
+    ) -> None:
+        """Put in force what was read from files, and tell what became of each."""
+        before = self.certificates.map
+        was = {each.domain: each.pair for each in _with(before.files, before.given)}
+        self.certificates.use_files(files, given)
+        now = {each.domain: each.pair for each in _with(files, given)}
+        for domain in [*was, *(domain for domain in now if domain not in was)]:
+            if was.get(domain) == now.get(domain):
+                continue
+            change = "removed" if domain not in now else "changed" if domain in was else "added"
+            data = {"domain": domain, "change": change}
+            self.bus.publish(Event(EventName.CERTIFICATE_CHANGED, data, self.reactor.seconds()))
+
     def open(self) -> None:
         """
         Open the ports, and take connections.
@@ -153,3 +168,7 @@ class Ingress(Door):
             connect=self._connect,
             connect_timeout=connect_timeout,
         )
+
+
+def _with(files: typing.Sequence[Presented], given: Presented | None) -> list[Presented]:
+    return [*files] if given is None else [*files, given]

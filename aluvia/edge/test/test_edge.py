@@ -129,9 +129,11 @@ class EdgeTests(TestCase):
         """It is refused, with every fault, and nothing has changed."""
         edge = await self.start()
         port = edge.ingress.place("http")[1]
+        assert edge.api_port is not None
         loop = Backend(id="self", hostname="127.0.0.1", port=port)
         named = Backend(id="named", hostname="localhost", port=port)
-        for backends in ((loop,), (named,)):
+        api = Backend(id="api", hostname="127.0.0.1", port=edge.api_port)
+        for backends in ((loop,), (named,), (api,)):
             with self.assertRaises(Problem) as caught:
                 await edge.router.add_route(self.route(backends=backends))
             self.assertEqual(caught.exception.status, 422)
@@ -160,6 +162,37 @@ class EdgeTests(TestCase):
         await edge.router.remove_certificate(HOST)
         self.assertIsNone(edge.ingress.certificates.map.find(HOST))
         self.assertEqual([each.data["domain"] for each in told], [HOST, HOST])
+
+    async def test_certificates_in_files(self) -> None:
+        """What becomes of them is told, too."""
+        told: list[Event] = []
+        directory = Path(self.mktemp())
+        place = directory / "shop"
+        place.mkdir(parents=True)
+        authority = trustme.CA()
+
+        def issue() -> None:
+            issued = authority.issue_cert(HOST)
+            issued.private_key_pem.write_to_path(place / "privkey.pem")
+            issued.cert_chain_pems[0].write_to_path(place / "fullchain.pem")
+
+        issue()
+        edge = Edge(Settings(http=None, https=None, certificates=directory), reactor=reactor)
+        self.addCleanup(edge.stop)
+        await edge.start()
+        edge.events.subscribe("certificate.changed", told.append)
+        edge.read_certificates()
+        self.assertEqual(told, [])
+        issue()
+        edge.read_certificates()
+        for file in place.iterdir():
+            file.unlink()
+        place.rmdir()
+        edge.read_certificates()
+        self.assertEqual(
+            [event.data for event in told],
+            [{"domain": "shop", "change": change} for change in ("changed", "removed")],
+        )
 
     async def test_events(self) -> None:
         """A backend that dies is told of, and shown by the API."""
