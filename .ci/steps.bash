@@ -2,6 +2,8 @@
 # closing line.
 
 exec < /dev/null
+# Hundreds of processes are started here, and each would compile all of aluvia anew.
+unset PYTHONDONTWRITEBYTECODE
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 origin=$PWD
 work=$(mktemp -d)

@@ -198,7 +198,7 @@ class WatchTests(EdgeCase):
 
     async def test_events(self) -> None:
         """What is changed, who dies and who is back is heard by all who listen for it."""
-        edge, api, origin = await self.start(healthCheck={"tcp": True, "interval": 0.1})
+        edge, api, origin = await self.start(healthCheck={"tcp": True, "interval": 1})
         await until(lambda: origin.peer.accepted, SECONDS, "it is probed")
         everything, deaths = await self.listen(edge), await self.listen(edge, "?name=backend.dead")
         requests = await self.listen(edge, "?name=request.completed&name=certificate.changed")

@@ -27,7 +27,7 @@ class MemberTests(EdgeCase):
         script: list[Script] = [[ASKED, Reset()]]
         ill = FaultPeer(reactor, lambda number: script[0])
         self._stopping.append(ill)
-        check = {"tcp": True, "interval": 0.1}
+        check = {"tcp": True, "interval": 1}
         documents = backend(ill, "ill"), backend(well, "well")
         await self.route(api, "a.example", *documents, healthCheck=check)
         await self.until_dead_by_asking(edge, api)

@@ -32,7 +32,7 @@ BODY_BYTES: typing.Final = 2**53 - 1
 #: One day, for any timeout and interval.
 SECONDS: typing.Final = 86_400
 #: Between two probes of one backend, at least.
-LEAST_INTERVAL: typing.Final = 0.1
+LEAST_INTERVAL: typing.Final = 1.0
 #: Members of ``expect``.
 EXPECTED: typing.Final = 100
 #: ``rise`` and ``fall``.

@@ -12,7 +12,7 @@ When it is tried again, on another member:
     --------------------------------------------------  ------------------------------------------
     no connection, or no TLS                            always
     the request went out, no byte of an answer came     if its method is idempotent and all of its
-    (a reset, a time-out, bytes that are no HTTP)       body is kept (``Limits.replay_bytes``)
+    (a reset, a time-out)                               body is kept (``Limits.replay_bytes``)
     ... on a connection that had been kept idle         the same, but on a new connection to the
                                                         same member: that it was closed meanwhile
                                                         is nobody's fault

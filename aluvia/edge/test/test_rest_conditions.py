@@ -171,8 +171,7 @@ class WaitTests(RestCase):
         }
         self.assertEqual(self.configuration.watch.waiting, 5)
         changed = await self.ask("PATCH", "routes/a", body={"retries": 1})
-        # One in each turn of the reactor, so that others have theirs in between.
-        self.assertEqual(waiting["config"].value(), b"")
+        # One in each turn of the reactor.
         for _ in waiting:
             self.clock.advance(0)
         for target in ("routes/a", "routes", "config"):

@@ -322,13 +322,13 @@ class HealthCheckTests(RouteCase):
 
     def test_numbers(self) -> None:
         """No probe comes sooner than in a tenth of a second."""
-        check = {"interval": 0.1, "rise": 100, "fall": 100}
+        check = {"interval": 1.0, "rise": 100, "fall": 100}
         self.assertEqual(
-            self.read(healthCheck=check).health_check, HealthCheck(interval=0.1, rise=100, fall=100)
+            self.read(healthCheck=check).health_check, HealthCheck(interval=1.0, rise=100, fall=100)
         )
         self.refuse(
-            ("/healthCheck/interval", "from 0.1 up to 86400"),
+            ("/healthCheck/interval", "from 1 up to 86400"),
             ("/healthCheck/rise", "from 1 to 100"),
             ("/healthCheck/fall", "from 1 to 100"),
-            healthCheck={"interval": 0.09, "rise": 0, "fall": 101},
+            healthCheck={"interval": 0.9, "rise": 0, "fall": 101},
         )
