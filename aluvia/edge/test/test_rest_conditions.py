@@ -7,6 +7,8 @@ import typing
 from twisted.internet.defer import Deferred
 
 from aluvia.api.test.site_case import MemoryTransport, Reply
+from aluvia.edge.model import Route
+from aluvia.edge.snapshots import with_route
 from aluvia.edge.test.rest_case import RestCase, etag
 from aluvia.store.errors import StoreError, StoreFullError
 
@@ -184,6 +186,16 @@ class WaitTests(RestCase):
         self.clock.advance(25)
         for target in ("routes/b", "certificates"):
             self.assertEqual(Reply(waiting[target].value()).status, 304)
+
+    async def test_not_all_in_one_turn(self) -> None:
+        """So that others have theirs between two long answers."""
+        waiting = [await self.wait("config") for _ in range(3)]
+        route = Route(id="a", v_host="a.example")
+        await self.configuration.change(lambda snapshot: with_route(snapshot, route))
+        self.assertEqual([bool(each.value()) for each in waiting].count(True), 1)
+        # The clock takes all the turns that there are.
+        self.clock.advance(0)
+        self.assertTrue(all(each.value() for each in waiting))
 
     async def test_removed(self) -> None:
         """What it becomes may be nothing: 404."""
