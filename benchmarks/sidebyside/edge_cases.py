@@ -75,6 +75,7 @@ EDGE_CASES = (
         "edge-get-browser",
         f"Edge: a small answer, head of 12 fields; {AT_A_TIME} kept connections",
         *_BROWSER,
+        peers=(*_ONE_EACH, "aluvia-edge-logging"),
     ),
     _requests(
         "edge-get-changing",

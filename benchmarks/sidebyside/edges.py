@@ -2,7 +2,7 @@
 
 Every one is a single worker on loopback with its defaults, but for what makes them comparable:
 
-* no access log;
+* no access log, but for one more of aluvia's;
 * connections to the backends are kept and used again, as many as there are clients;
 * ``X-Forwarded-For`` is set, and the client's Host kept;
 * backends take turns;
@@ -246,9 +246,12 @@ class AluviaEdge(Aluvia):
 
     Two limits are raised, as they are for the others: the cases have more clients than a route
     serves at once by default (``reqActiveLength``), and more than may come from one address.
+
+    :ivar logging: whether it writes its access log, which is off by default, to a file.
     """
 
     name: str = "aluvia-edge"
+    logging: bool = False
     through_parent: bool = False
 
     def missing(self) -> str | None:
@@ -284,6 +287,8 @@ class AluviaEdge(Aluvia):
             "--routes": written(setting.folder / "routes.json", [json.dumps(routes)]),
             "--port-file": str(setting.folder / "ports"),
         }
+        if self.logging:
+            options["--access-log"] = str(setting.folder / "access.log")
         words = [word for option in options.items() for word in option]
         return [str(self.twistd), "-n", "--pidfile=", "aluvia-edge", *words]
 
@@ -301,5 +306,6 @@ def all_edges(twistd: Path, before: Path | None = None) -> list[Edge]:
         Caddy(),
         HttpProxy(),
         *earlier,
+        AluviaEdge(twistd, "aluvia-edge-logging", logging=True),
         AluviaEdge(twistd),
     ]
