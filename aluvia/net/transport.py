@@ -34,6 +34,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.interfaces import IProtocol
 from twisted.python.failure import Failure
 
+from aluvia.net.readiness import READ, WRITE, readiness_of
 from aluvia.wire.limits import DEFAULT_LIMITS
 
 __all__ = ["ABORTED", "DONE", "LOST", "Direction", "Wire", "close_abruptly"]
@@ -73,6 +74,7 @@ class Wire(tcp.Connection):
     :ivar source_of: the direction that this wire feeds, while it is relayed.
     :ivar sink_of: the direction that this wire drains, while it is relayed.
     :ivar peer: the address of the other end, as the system gives it.
+    :ivar watched: what is waited for: READ, WRITE, both or none.
     """
 
     # Class-level defaults of what a quiet connection does not need: an instance has a place only
@@ -87,6 +89,7 @@ class Wire(tcp.Connection):
     _tempDataBuffer: typing.Any = ()
     _tempDataLen = 0
     _reading = False
+    watched = 0
     _tlsClientDefault = False
 
     def __init__(
@@ -104,6 +107,7 @@ class Wire(tcp.Connection):
         self.protocol = protocol
         self.peer = peer
         self.connected = 1
+        self._readiness = readiness_of(reactor)
 
     def __repr__(self) -> str:
         """Name the protocol and the peer."""
@@ -215,11 +219,33 @@ class Wire(tcp.Connection):
         if not self.disconnected and not self._aborting:
             self._aborting = True
             self.disconnecting = 1
-            self.stopReading()
-            self.stopWriting()
+            self._watch(0)
             self.reactor.callLater(0, self.connectionLost, ABORTED)
 
-    # What the reactor calls
+    # What is waited for
+
+    def startReading(self) -> None:
+        """Be told when it can be read."""
+        self._watch(self.watched | READ)
+
+    def stopReading(self) -> None:
+        """No more."""
+        self._watch(self.watched & ~READ)
+
+    def startWriting(self) -> None:
+        """Be told when it can be written."""
+        self._watch(self.watched | WRITE)
+
+    def stopWriting(self) -> None:
+        """No more."""
+        self._watch(self.watched & ~WRITE)
+
+    def _watch(self, events: int) -> None:
+        if events != self.watched:
+            self._readiness.watch(self, events)
+            self.watched = events
+
+    # What it is told
 
     def doRead(self) -> ConnectionLost | ConnectionDone | None:  # type: ignore[override]
         """Read once, for the protocol or for the direction that this wire feeds."""
@@ -255,6 +281,23 @@ class Wire(tcp.Connection):
         if self.disconnected or self._aborting:
             return None
         return tcp.Connection.doWrite(self)
+
+    def ended(self, why: BaseException, *, reading: bool) -> None:
+        """
+        It ended with an event.
+
+        :param why: what was returned for it, or raised.
+        :param reading: whether by reading; what is to be written may then go on.
+        """
+        if reading and why is main.CONNECTION_DONE:
+            self.stopReading()
+            self.readConnectionLost(DONE)
+            return
+        self._watch(0)
+        if why is main.CONNECTION_DONE:
+            self.connectionLost(DONE)
+        else:
+            self.connectionLost(LOST if why is main.CONNECTION_LOST else Failure(why))
 
     def broke(self) -> None:
         """Somebody who wrote to the socket past us was told that it is broken."""
@@ -312,8 +355,7 @@ class Wire(tcp.Connection):
             return
         self.disconnected = 1
         self.connected = 0
-        self.stopReading()
-        self.stopWriting()
+        self._watch(0)
         self.source_of = self.sink_of = self.protocol = None
         self.descriptor = -1
         skt = self.socket
