@@ -122,6 +122,10 @@ class EdgePassage(EnteringPassage):
 
     def _go(self) -> None:
         """To a member. Flat: one that fails at once leads to the next without nesting."""
+        if self.head.upgrade == b"websocket" and self._streams_full:
+            # Before a backend is asked: once it has agreed, it has begun something.
+            self.refuse(_STREAMS_FULL)
+            return
         self._next = self._first()
         if self._next is None:
             self.refuse(_NO_BACKEND)
@@ -298,22 +302,29 @@ class EdgePassage(EnteringPassage):
         self.first_byte = now - self.began
         member = self.member
         assert member is not None
-        self.live.members.answered(member, now - self._sent, head.status >= 500, self._term)
+        # Of one that is not whole, a backend's time cannot be told from that of its client.
+        seconds = now - self._sent if self.request_complete else None
+        self.live.members.answered(member, seconds, head.status >= 500, self._term)
         if head.status == 101 or (head.length < 0 and _is_event_stream(head)):
             return not self._takes_stream()
         return False
 
     def _takes_stream(self) -> bool:
         """Leave the slot for a place among the streams; whether there is one."""
-        live = self.live
-        if live.streams >= live.route.max_streams:
+        if self._streams_full:
             self.refuse(_STREAMS_FULL)
             return False
+        live = self.live
         live.streams += 1
         self.upgraded = True
         self.stage = Stage.STREAM
         live.admission.leave()
         return True
+
+    @property
+    def _streams_full(self) -> bool:
+        live = self.live
+        return live.streams >= live.route.max_streams
 
     def _answer_fields(self, head: ResponseHead) -> typing.Sequence[Field]:
         return head.end_to_end()
@@ -339,6 +350,12 @@ class EdgePassage(EnteringPassage):
             self.refuse(_TOO_LARGE)
         else:
             super().request_data(data)
+
+    def _body_ended(self) -> None:
+        super()._body_ended()
+        if self.state is SENT:
+            # How long the client took to send it is no latency of the backend's.
+            self._sent = self.proxy.clock()
 
     def _request_trailers(self, fields: typing.Sequence[Field]) -> typing.Sequence[Field]:
         replaced = self.live.terms.wishes.replaced

@@ -134,6 +134,9 @@ class Passage(Flow):
     def _answer_begins(self, head: ResponseHead) -> None:
         """The head of the final answer is about to go to the client."""
 
+    def _body_ended(self) -> None:
+        """The request is whole, and has a body."""
+
     def _request_trailers(self, fields: typing.Sequence[Field]) -> typing.Sequence[Field]:
         """Those of the client's trailers that go out."""
         return fields
@@ -221,6 +224,8 @@ class Passage(Flow):
     def request_end(self) -> None:
         """The request is whole."""
         self.request_complete = True
+        if self.head.length:
+            self._body_ended()
         if self.state is not DIALLING and self.upstream is not None:
             data = self.upstream.exchange.end(self.request_trailer_fields)
             if data:

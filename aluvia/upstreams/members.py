@@ -178,12 +178,17 @@ class Members(typing.Generic[T]):
         return member.term
 
     def answered(
-        self, member: Member[T], seconds: float, failing: bool = False, term: int | None = None
+        self,
+        member: Member[T],
+        seconds: float | None,
+        failing: bool = False,
+        term: int | None = None,
     ) -> None:
         """
         The first byte of an answer has come.
 
-        :param seconds: how long that took, from when the request was sent.
+        :param seconds: how long that took, from when the request was sent whole; None where that
+            is not known: it has answered, and no more is learnt.
         :param failing: whether the answer is a failure of the server's (a 5xx). It does not kill,
             since the member answers; but it counts as a timeout among latencies, however quick it
             was.
@@ -196,7 +201,7 @@ class Members(typing.Generic[T]):
                 return
             if failing:
                 member.measured.failed(self.timeout, self._now())
-            else:
+            elif seconds is not None:
                 member.measured.answered(seconds, self._now())
         elif health is not _GONE and not member.held:
             its_trial = health is _ON_TRIAL and (term is None or term == member.term)
@@ -295,7 +300,7 @@ class Members(typing.Generic[T]):
             self._observer.member_died(member, cause)
         self._tell()
 
-    def _revive(self, member: Member[T], seconds: float, failing: bool) -> None:
+    def _revive(self, member: Member[T], seconds: float | None, failing: bool) -> None:
         now = self._now()
         member.health = _ALIVE
         member.failure_count = 0
@@ -305,7 +310,7 @@ class Members(typing.Generic[T]):
         member.measured.forget()
         if failing:
             member.measured.failed(self.timeout, now)
-        else:
+        elif seconds is not None:
             member.measured.answered(seconds, now)
         self._settle()
         self._observer.member_revived(member)

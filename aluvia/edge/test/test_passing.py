@@ -149,6 +149,14 @@ class PassingTests(EdgeCase):
         await self.when(lambda: not self.live.streams)
         self.assertEqual(sum(member.active for member in self.live.members), 0)
 
+    async def test_no_place_for_a_websocket(self) -> None:
+        """It is refused before a backend has agreed to anything."""
+        origin = self.origin()
+        self.route(backend(origin), max_streams=0)
+        answer = await self.ask("/ws", "Connection: Upgrade", "Upgrade: websocket")
+        self.assertEqual((answer.status, len(origin.visits)), (503, 0))
+        self.assertEqual((self.live.admission.active, origin.peer.accepted), (0, 0))
+
     async def test_another_upgrade(self) -> None:
         """What is no WebSocket is no upgrade: the field is removed, and the request goes on."""
         self.route(backend(self.origin()))
