@@ -52,7 +52,7 @@ class KeptConnections:
         :param client: that it was for. One that is pinned takes it with it.
         """
         if client.pinned:
-            client.gone = functools.partial(self.forget, connection.key)
+            client.when_gone(connection.key, functools.partial(self.forget, connection.key))
         connection.exchange.next_cycle()
         connection.requester = None
         connection.reused = True

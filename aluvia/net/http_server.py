@@ -50,7 +50,6 @@ class ServerConnection:
     :ivar exchange: the codec; a responder writes its answer with it (see :meth:`write`).
     :ivar pinned: whether it is authenticated as a whole, so that what it asks goes upstream on a
         connection of its own.
-    :ivar gone: called when it is lost, if somebody has put something there.
     """
 
     __slots__ = (
@@ -58,6 +57,7 @@ class ServerConnection:
         "_answered",
         "_delivering",
         "_full",
+        "_gone",
         "_hang_up",
         "_pace",
         "_paused",
@@ -66,7 +66,6 @@ class ServerConnection:
         "deadline",
         "exchange",
         "factory",
-        "gone",
         "input_ended",
         "limits",
         "phase",
@@ -86,13 +85,13 @@ class ServerConnection:
         self.factory: typing.Any = None
         self.transport: typing.Any = None
         self.responder: Responder | None = None
-        self.gone: typing.Callable[[], None] | None = None
         self.phase = _WAITING
         self.deadline = math.inf
         self.closing = self.input_ended = self.pinned = False
         self._answered = self._delivering = self._full = self._paused = False
         self._pace = Pace(limits, idle_seconds)
         self._hang_up: HangUpWatch | None = None
+        self._gone: dict[typing.Hashable, typing.Callable[[], None]] | None = None
 
     # What the transport calls.
 
@@ -159,9 +158,7 @@ class ServerConnection:
         responder, self.responder = self.responder, None
         if responder is not None:
             responder.client_lost()
-        gone, self.gone = self.gone, None
-        if gone is not None:
-            gone()
+        self._tell_gone()
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""
@@ -301,6 +298,12 @@ class ServerConnection:
         if self.phase is _ANSWER or not self._pace.body_begun:
             self.deadline = self._pace.begin(now)
 
+    def when_gone(self, key: typing.Hashable, call: typing.Callable[[], None]) -> None:
+        """Call this when the client asks nothing any more; for each key once."""
+        if self._gone is None:
+            self._gone = {}
+        self._gone[key] = call
+
     def leave(self) -> bytes:
         """
         Give up the transport: bytes are opaque from here. The caller takes :attr:`transport`.
@@ -313,6 +316,7 @@ class ServerConnection:
         self.transport.unregisterProducer()
         self.phase = _CLOSED
         self.responder = None
+        self._tell_gone()
         return early
 
     def drain(self) -> None:
@@ -343,6 +347,12 @@ class ServerConnection:
                 # Its rate counts while we are ready to read it.
                 self.deadline = self._pace.begin_window(self.sweep.now)
             self.transport.resumeProducing()
+
+    def _tell_gone(self) -> None:
+        gone, self._gone = self._gone, None
+        if gone is not None:
+            for call in gone.values():
+                call()
 
     def _stop_watching(self) -> None:
         watch, self._hang_up = self._hang_up, None

@@ -139,6 +139,48 @@ class LeavingTests(EdgeCase):
         client.reset()
         await self.when(lambda: not self.edge.idle)
 
+    async def test_all_that_was_its_own(self) -> None:
+        """At every route that it has asked, and not at the last one alone."""
+        self.open()
+        hosts = [f"{name}.test" for name in "abc"]
+        self.use(
+            routes={
+                host: Route(id=host, v_host=host, backends=(backend(self.origin()),))
+                for host in hosts
+            }
+        )
+        client = await self.connect()
+        for host in hosts * 2:
+            await self.echo("/", "Authorization: Negotiate abc", client=client, host=host)
+        self.assertEqual(len(self.edge.idle), 3)
+        client.reset()
+        await self.when(lambda: not self.edge.idle)
+
+    async def test_what_was_its_own_before_an_upgrade(self) -> None:
+        """One that has become a WebSocket asks nothing any more."""
+        origin = self.origin()
+
+        async def upgrade(visit: Visit) -> None:
+            await visit.begin(101, [(b"Upgrade", b"websocket"), (b"Connection", b"Upgrade")])
+            await visit.conversation.connection.until_closed()
+
+        origin.routes["/ws"] = upgrade
+        other = self.origin()
+        self.open()
+        self.use(
+            routes={
+                "a": Route(id="a", v_host="a.test", backends=(backend(origin),)),
+                "b": Route(id="b", v_host="b.test", backends=(backend(other),)),
+            }
+        )
+        client = await self.connect()
+        await self.echo("/", "Authorization: Negotiate abc", client=client, host="b.test")
+        self.assertEqual(len(self.edge.idle), 1)
+        ask = "GET /ws HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket"
+        await client.send(f"{ask}\r\n\r\n".encode())
+        await client.read_until(HEAD)
+        self.assertEqual(len(self.edge.idle), 0)
+
 
 class MeaningTests(EdgeCase):
     """Who is meant, and who is told."""
