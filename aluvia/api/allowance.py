@@ -8,6 +8,7 @@ of a bucket is when it will be full again, and nothing of one that is full.
 from __future__ import annotations
 
 import collections
+import typing
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -36,13 +37,13 @@ class Allowance:
         self._seconds = seconds
         self._most = most
         # The one that was used last is the last.
-        self._full_at: collections.OrderedDict[str, float] = collections.OrderedDict()
+        self._full_at: collections.OrderedDict[typing.Hashable, float] = collections.OrderedDict()
 
     def __len__(self) -> int:
         """How many buckets are kept."""
         return len(self._full_at)
 
-    def take(self, key: str) -> float:
+    def take(self, key: typing.Hashable) -> float:
         """
         Take a token.
 

@@ -6,6 +6,8 @@ import collections
 import ipaddress
 import typing
 
+from aluvia.net.addresses import canonical_address
+
 __all__ = ["AccessList"]
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -48,10 +50,7 @@ class AccessList:
         return known
 
     def _judge(self, address: str) -> bool:
-        # Without its zone: networks have none.
-        itself = ipaddress.ip_address(address.partition("%")[0])
-        mapped = getattr(itself, "ipv4_mapped", None)
-        itself = itself if mapped is None else mapped
+        itself = ipaddress.ip_address(canonical_address(address))
         for network, may in self._rules:
             if itself.version == network.version and itself in network:
                 return may

@@ -19,8 +19,6 @@ One client's connection, and what each of its requests is.
 
 from __future__ import annotations
 
-import functools
-import ipaddress
 import math
 import typing
 
@@ -29,6 +27,7 @@ from aluvia.edge.live import LiveRoute
 from aluvia.edge.passage import EdgePassage
 from aluvia.edge.request_fields import GONE, Client, Outgoing, given_request_id, values_of
 from aluvia.edge.routing import readings, segments
+from aluvia.net.addresses import client_place
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.proxy_protocol import announced_peer
@@ -48,9 +47,6 @@ __all__ = ["Downstream"]
 
 _UNSERVED = frozenset([b"CONNECT", b"TRACE"])
 _SLASH = ord("/")
-
-#: Addresses of which it is remembered what counts as one client.
-MOST_REMEMBERED = 4_096
 
 _CHALLENGE = b"/.well-known/acme-challenge/"
 
@@ -292,14 +288,6 @@ class Downstream:
         )
 
 
-@functools.lru_cache(maxsize=MOST_REMEMBERED)
-def one_client(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 that an IPv6 address is in."""
-    if ":" not in address:
-        return address
-    return str(ipaddress.ip_network((address, 64), strict=False))
-
-
 def _is_below(target: bytes, prefix: bytes) -> bool:
     """Whether a path that begins so leads there, however it is read."""
     parts = segments(prefix)
@@ -312,7 +300,7 @@ def _judge_by_route(head: RequestHead, live: LiveRoute, client: Client) -> Refus
     terms = live.terms
     if terms.access is not None and not terms.access.admits(client.address):
         return _NOT_ADMITTED
-    if live.allowance is not None and (wait := live.allowance.take(one_client(client.address))):
+    if live.allowance is not None and (wait := live.allowance.take(client_place(client.address))):
         retry = (b"Retry-After", b"%d" % math.ceil(wait))
         return Refusal(429, "http_request_denied", "Too many requests.", (retry,))
     most = terms.route.max_body_bytes

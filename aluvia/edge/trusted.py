@@ -31,6 +31,7 @@ import typing
 
 import attrs
 
+from aluvia.net.addresses import canonical_address
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.headers import Field, pick
 from aluvia.wire.target import Authority, parse_authority
@@ -120,7 +121,7 @@ class TrustedProxies:
         :param peer: whom the connection is from.
         :param forwarded_for: the values of ``X-Forwarded-For``, in their order.
         """
-        client = _canonical(peer)
+        client = canonical_address(peer)
         if not forwarded_for or not self.trusts(client):
             return client
         return self._walk(client, b",".join(forwarded_for))[0]
@@ -132,7 +133,7 @@ class TrustedProxies:
         :param peer: whom the connection is from.
         :param fields: of the request, as they came. A stranger's are not looked at.
         """
-        client = _canonical(peer)
+        client = canonical_address(peer)
         if not self.trusts(client):
             return Told(client)
         found = pick(fields, _NAMES)
@@ -184,7 +185,7 @@ class TrustedProxies:
 
     def _judge(self, address: str) -> bool:
         try:
-            parsed = ipaddress.ip_address(_canonical(address))
+            parsed = ipaddress.ip_address(canonical_address(address))
         except ValueError:
             # No address of the internet, as a UNIX socket's.
             return False
@@ -208,17 +209,6 @@ def read_network(text: str) -> Network:
     return network
 
 
-def _canonical(address: str) -> str:
-    return address if ":" not in address else _canonical_ipv6(address)
-
-
-@functools.lru_cache(maxsize=REMEMBERED)
-def _canonical_ipv6(address: str) -> str:
-    """Without its zone, which says how it is reached and not who it is; IPv4 if it carries that."""
-    parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    return str(parsed.ipv4_mapped or parsed)
-
-
 def _from_the_right(value: bytes) -> typing.Iterator[bytes]:
     """The entries of a list (RFC 9110 section 5.6.1), the last one first, as far as we look."""
     entries = value.rsplit(b",", MOST_HOPS)
@@ -235,11 +225,11 @@ def _address(entry: bytes) -> str | None:
     found = _entry(text)
     try:
         if found is not None and found[1] is not None:
-            return _canonical_ipv6(found[1])
+            return canonical_address(str(ipaddress.IPv6Address(found[1])))
         # Without brackets there is no telling a port from the end of an address. A zone is for one
         # machine alone.
         if "%" not in text:
-            return _canonical(str(ipaddress.ip_address(text if found is None else found[2])))
+            return canonical_address(str(ipaddress.ip_address(text if found is None else found[2])))
     except ValueError:
         pass
     return None

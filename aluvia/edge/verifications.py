@@ -24,13 +24,13 @@ the line is (a few seconds), or they are told to come again.
 from __future__ import annotations
 
 import collections.abc
-import socket
 
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
 from aluvia.edge.hashing_threads import NoThread, Threads
 from aluvia.edge.told_once import Seconds
+from aluvia.net.per_address import CountPerAddress
 
 __all__ = ["Verifications"]
 
@@ -43,8 +43,6 @@ MOST_REMEMBERED = 1_024
 
 #: Verifications under way on behalf of one address.
 MOST_OF_ONE_ADDRESS = 16
-
-_MAPPED = bytes(10) + b"\xff\xff"
 
 Check = collections.abc.Callable[[], bool]
 
@@ -61,7 +59,7 @@ class Verifications:
         self._right = _Remembered(clock, KEEP_RIGHT)
         self._wrong = _Remembered(clock, KEEP_WRONG)
         self._under_way: dict[bytes, _Verification] = {}
-        self._by_place: dict[str | bytes, int] = {}
+        self._of_address = CountPerAddress()
 
     def known(self, key: bytes) -> bool | None:
         """Whether these credentials are right, if that is known."""
@@ -83,15 +81,13 @@ class Verifications:
         """
         verification = self._under_way.get(key)
         if verification is None:
-            place = _place(address)
-            count = self._by_place.get(place, 0)
-            if count >= MOST_OF_ONE_ADDRESS:
+            if self._of_address.of(address) >= MOST_OF_ONE_ADDRESS:
                 return fail(NoThread("Too much waits for a thread on behalf of one address."))
-            self._by_place[place] = count + 1
+            self._of_address.add(address)
             verification = self._under_way[key] = _Verification()
             waiting = verification.wait()
             verification.asked = self._threads.do(check)
-            verification.asked.addBoth(self._found_out, key, place, verification)
+            verification.asked.addBoth(self._found_out, key, address, verification)
             return waiting
         return verification.wait()
 
@@ -101,14 +97,10 @@ class Verifications:
         self._wrong.clear()
 
     def _found_out(
-        self, result: bool | Failure, key: bytes, place: str | bytes, verification: _Verification
+        self, result: bool | Failure, key: bytes, address: str, verification: _Verification
     ) -> None:
         del self._under_way[key]
-        count = self._by_place[place] - 1
-        if count:
-            self._by_place[place] = count
-        else:
-            del self._by_place[place]
+        self._of_address.remove(address)
         if not isinstance(result, Failure):
             (self._right if result else self._wrong).add(key)
         verification.tell(result)
@@ -170,11 +162,3 @@ class _Remembered:
         if len(self._until) >= MOST_REMEMBERED:
             del self._until[next(iter(self._until))]
         self._until[key] = self._clock.seconds() + self._keep
-
-
-def _place(address: str) -> str | bytes:
-    """What counts as one address: of IPv6 the first 64 bits, which one machine has all behind."""
-    if ":" not in address:
-        return address
-    packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    return socket.inet_ntoa(packed[12:]) if packed.startswith(_MAPPED) else packed[:8]

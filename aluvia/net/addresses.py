@@ -1,18 +1,30 @@
 """
-Addresses as they are dialled: of one family, without a port, in an order to try them in.
+Addresses: of one family, without a port; as they are dialled, and as clients are known by them.
 """
 
 from __future__ import annotations
 
 import functools
+import ipaddress
 import itertools
 import socket
 import typing
 
-__all__ = ["Address", "Addresses", "from_sockaddr", "interleaved", "literal"]
+__all__ = [
+    "Address",
+    "Addresses",
+    "canonical_address",
+    "client_place",
+    "from_sockaddr",
+    "interleaved",
+    "literal",
+]
 
 #: How many literals are remembered; a look-up takes a tenth of reading one.
 _REMEMBERED_LITERALS = 4096
+_REMEMBERED_CLIENTS = 4096
+
+_MAPPED = bytes(10) + b"\xff\xff"
 
 
 class Address(typing.NamedTuple):
@@ -41,6 +53,36 @@ def literal(host: str) -> Addresses | None:
     except (OSError, ValueError):
         return None
     return (Address(family, host),)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED_CLIENTS)
+def canonical_address(address: str) -> str:
+    """
+    Return an address without its zone, which says how it is reached and not who it is; IPv4 inside
+    IPv6 is IPv4.
+
+    :raises ValueError: it looks like IPv6, and is none.
+    """
+    if ":" not in address:
+        return address
+    parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(parsed.ipv4_mapped or parsed)
+
+
+@functools.lru_cache(maxsize=_REMEMBERED_CLIENTS)
+def client_place(address: str) -> bytes:
+    """
+    Return what counts as one client: all of an IPv4 address; of IPv6 the first 64 bits, since a
+    machine has all that is behind them. IPv4 inside IPv6 is IPv4. What is no address, such as the
+    name of a Unix socket, stands for itself.
+    """
+    try:
+        if ":" not in address:
+            return socket.inet_pton(socket.AF_INET, address)
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except (OSError, ValueError):
+        return address.encode("utf-8", "surrogatepass")
+    return packed[12:] if packed.startswith(_MAPPED) else packed[:8]
 
 
 def interleaved(addresses: typing.Iterable[Address]) -> list[Address]:

@@ -1,7 +1,8 @@
 """
-A cap per peer address: one machine alone does not fill a port that strangers can reach.
+How many there are from each address; and a cap on that, so that one machine alone does not fill a
+port that strangers can reach.
 
-It is no fair share, and no defence against many machines: for that there is the cap in all
+The cap is no fair share, and no defence against many machines: for that there is the cap in all
 (:class:`aluvia.net.accept.Admission`). What is over it is accepted and reset at once, since a
 connection that waits in the kernel's queue would stand before those of others.
 """
@@ -9,19 +10,18 @@ connection that waits in the kernel's queue would stand before those of others.
 from __future__ import annotations
 
 import math
-import socket
 import typing
 
 from twisted.logger import Logger
 
-__all__ = ["CoarseClock", "PerAddress"]
+from aluvia.net.addresses import client_place
+
+__all__ = ["CoarseClock", "CountPerAddress", "PerAddress"]
 
 _log = Logger()
 
 #: How often it is said that connections are refused; seconds.
 REFUSALS_TOLD = 60.0
-
-_MAPPED = bytes(10) + b"\xff\xff"
 
 
 class CoarseClock(typing.Protocol):
@@ -30,11 +30,40 @@ class CoarseClock(typing.Protocol):
     now: float
 
 
+class CountPerAddress:
+    """Counts by what is one client (:func:`~aluvia.net.addresses.client_place`)."""
+
+    __slots__ = ("_counts",)
+
+    def __init__(self) -> None:
+        self._counts: dict[bytes, int] = {}
+
+    def __len__(self) -> int:
+        """How many clients there is something of."""
+        return len(self._counts)
+
+    def of(self, address: str) -> int:
+        """How much there is of this one."""
+        return self._counts.get(client_place(address), 0)
+
+    def add(self, address: str) -> None:
+        """One more of this one."""
+        place = client_place(address)
+        self._counts[place] = self._counts.get(place, 0) + 1
+
+    def remove(self, address: str) -> None:
+        """One less of this one."""
+        place = client_place(address)
+        count = self._counts[place] - 1
+        if count:
+            self._counts[place] = count
+        else:
+            del self._counts[place]
+
+
 class PerAddress:
     """
     Counts connections by where they come from, and says when one more is too many.
-
-    Of IPv6 the first 64 bits count: a machine has all the addresses behind them.
 
     :param clock: by which it is said once a minute, and no more, that connections are refused.
     :param most: how many may be open from one address.
@@ -45,13 +74,13 @@ class PerAddress:
         self.refused = 0
         self._clock = clock
         self._most = most
-        self._open: dict[str | bytes, int] = {}
+        self._open = CountPerAddress()
         self._told = 0
         self._tell_from = -math.inf
 
     def refuses(self, host: str) -> bool:
         """Whether one more from there is too many; then it counts as refused."""
-        if self._open.get(_place(host), 0) < self._most:
+        if self._open.of(host) < self._most:
             return False
         self.refused += 1
         now = self._clock.now
@@ -69,22 +98,8 @@ class PerAddress:
 
     def entered(self, host: str) -> None:
         """One from there is open."""
-        place = _place(host)
-        self._open[place] = self._open.get(place, 0) + 1
+        self._open.add(host)
 
     def left(self, host: str) -> None:
         """One from there has closed."""
-        place = _place(host)
-        count = self._open[place] - 1
-        if count:
-            self._open[place] = count
-        else:
-            del self._open[place]
-
-
-def _place(host: str) -> str | bytes:
-    if ":" not in host:
-        return host
-    packed = socket.inet_pton(socket.AF_INET6, host.partition("%")[0])
-    # IPv4 at a port of both families.
-    return socket.inet_ntoa(packed[12:]) if packed.startswith(_MAPPED) else packed[:8]
+        self._open.remove(host)

@@ -23,10 +23,10 @@ import collections.abc
 import hashlib
 import itertools
 import math
-import socket
 import typing
 from random import Random
 
+from aluvia.net.addresses import client_place
 from aluvia.upstreams.latency import Latency
 from aluvia.upstreams.turns import turns
 
@@ -202,7 +202,7 @@ class AddressHash(Strategy[C]):
             home = self._home(client)
         if not tried or home[1] not in tried:
             return home[1]
-        place = _place(client)
+        place = client_place(client)
         left = [each for each in self._weights if each[0] not in tried]
         if not left:
             return None
@@ -213,10 +213,10 @@ class AddressHash(Strategy[C]):
         if not self._weights:
             return True
         home = self._homes.get(client) or self._home(client)
-        return _draw(_place(client), _seed(candidate)) / weight < home[0]
+        return _draw(client_place(client), _seed(candidate)) / weight < home[0]
 
     def _home(self, client: str) -> tuple[float, C]:
-        place = _place(client)
+        place = client_place(client)
         home = min(
             ((_draw(place, seed) / weight, member) for member, weight, seed in self._weights),
             key=lambda each: each[0],
@@ -237,22 +237,6 @@ def _draw(place: bytes, seed: bytes) -> float:
     digest = hashlib.blake2b(seed + place, digest_size=8).digest()
     # 52 bits and a half: neither 0 nor, as a float, 1.
     return -math.log(((int.from_bytes(digest, "big") >> 12) + 0.5) / (1 << 52))
-
-
-_MAPPED = bytes(10) + b"\xff\xff"
-
-
-def _place(client: str) -> bytes:
-    """What of an address counts: of IPv6 the first 64 bits, as a machine has all behind them."""
-    try:
-        if ":" not in client:
-            return socket.inet_pton(socket.AF_INET, client)
-        packed = socket.inet_pton(socket.AF_INET6, client.partition("%")[0])
-    except (OSError, ValueError):
-        # No address, such as that of a Unix socket.
-        return client.encode("utf-8", "surrogatepass")
-    # IPv4 at a port of both families.
-    return packed[12:] if packed.startswith(_MAPPED) else packed[:8]
 
 
 class LeastLatency(Strategy[C]):

@@ -6,8 +6,45 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.net.addresses import Address, from_sockaddr, interleaved, literal
+from aluvia.net.addresses import (
+    Address,
+    canonical_address,
+    client_place,
+    from_sockaddr,
+    interleaved,
+    literal,
+)
 from aluvia.net.test.dialling import addresses
+
+
+class Clients(SynchronousTestCase):
+    """As what a client is known."""
+
+    def test_canonical(self) -> None:
+        """One spelling, without what is not the client's; what is no address stays."""
+        for address, expected in {
+            "192.0.2.1": "192.0.2.1",
+            "::ffff:192.0.2.1": "192.0.2.1",
+            "2001:DB8:0::1": "2001:db8::1",
+            "fe80::1%eth0": "fe80::1",
+            "/run/socket": "/run/socket",
+        }.items():
+            self.assertEqual(canonical_address(address), expected)
+        self.assertRaises(ValueError, canonical_address, "1::2::3")
+
+    def test_places(self) -> None:
+        """A machine has one IPv4 address, or the /64 that its IPv6 address is in."""
+        for one, other, same in (
+            ("192.0.2.1", "192.0.2.2", False),
+            ("192.0.2.1", "::ffff:192.0.2.1", True),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.2", False),
+            ("2001:db8::1", "2001:db8::ffff:0:0:1", True),
+            ("2001:db8::1", "2001:db8:0:1::1", False),
+            ("fe80::1%1", "fe80::2%2", True),
+            ("/run/one", "/run/other", False),
+            ("1::2::3", "1::2::4", False),
+        ):
+            self.assertEqual(client_place(one) == client_place(other), same, (one, other))
 
 
 class Literals(SynchronousTestCase):

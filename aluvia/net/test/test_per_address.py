@@ -54,7 +54,7 @@ class PerAddressTests(SynchronousTestCase):
             self.enter(host)
         for host in ("2001:db8::2", "192.0.2.1", "192.0.2.1"):
             self.crowd.left(host)
-        self.assertEqual(self.crowd._open, {})
+        self.assertEqual(len(self.crowd._open), 0)
 
     def test_ipv6(self) -> None:
         """A machine has 64 bits of addresses: they count as one."""
