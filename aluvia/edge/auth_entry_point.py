@@ -28,7 +28,7 @@ _log = Logger()
 
 GROUP = "aluvia.auth"
 
-#: Requests that wait for the callable's answers.
+#: Requests that wait for the callable's answers; of one address, a quarter of them.
 MOST_ASKED = 1_024
 
 
@@ -66,7 +66,7 @@ class EntryPointAuthenticator:
         self.removed = spellings(provider.copy_headers)
         self._provider = provider
         self._judge = _load(provider.entry_point, find)
-        self._questions = Questions(clock, provider.timeout, self._failed, log=log)
+        self._questions = Questions(clock, provider.timeout, MOST_ASKED, self._failed, log=log)
         self._told = ToldOnce(clock)
         self._log = log
 
@@ -74,7 +74,7 @@ class EntryPointAuthenticator:
         """Ask the callable."""
         if self._questions.closed:
             return CLOSED
-        if len(self._questions) >= MOST_ASKED:
+        if not self._questions.has_room_for(asked.client_address):
             cause = "connection_limit_reached"
             return denied(503, cause, "Too many requests are being authenticated.", RETRY_SOON)
         try:
@@ -84,7 +84,7 @@ class EntryPointAuthenticator:
                 return self._verdict(answer)
         except Exception:
             return self._failed(Failure())
-        return self._questions.wait(waiting.addCallback(self._verdict))
+        return self._questions.wait(waiting.addCallback(self._verdict), asked.client_address)
 
     def stop(self, *, finish: bool = False) -> Deferred[None]:
         """Ask no more."""

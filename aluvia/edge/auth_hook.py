@@ -26,7 +26,8 @@ and nothing that a client may have said by one of these names, or by one like th
     that
     none: no connection, no HTTP, half of it    is denied: 503
     a body over 64 KiB                          is denied: 503
-    too many are asked already                  is denied: 503, with Retry-After
+    too many are asked already, or of one       is denied: 503, with Retry-After
+    address a quarter of that
 
 A 2xx counts once its body has come to its end, too. What is asked goes over Twisted's Agent, as all
 of treq does; what treq adds to it (redirects, cookies, decoding) would all be wrong here.
@@ -106,7 +107,8 @@ class HookAuthenticator:
         self._shown = frozenset(name.lower().encode("ascii") for name in provider.request_headers)
         self._reactor = reactor
         self._turns = DeferredSemaphore(MOST_ASKED)
-        self._questions = Questions(reactor, provider.timeout, self._failed, log=log)
+        most = MOST_ASKED + MOST_WAITING
+        self._questions = Questions(reactor, provider.timeout, most, self._failed, log=log)
         self._told = ToldOnce(reactor)
         self._log = log
         self._pool = HTTPConnectionPool(reactor)
@@ -120,10 +122,10 @@ class HookAuthenticator:
         """Ask the hook."""
         if self._questions.closed:
             return CLOSED
-        if len(self._questions) >= MOST_ASKED + MOST_WAITING:
+        if not self._questions.has_room_for(asked.client_address):
             return self._too_many()
         exchange = Deferred.fromCoroutine(self._exchange(self._headers(asked)))
-        return self._questions.wait(exchange)
+        return self._questions.wait(exchange, asked.client_address)
 
     def stop(self, *, finish: bool = False) -> Deferred[None]:
         """Ask no more, and close every connection."""
@@ -164,9 +166,10 @@ class HookAuthenticator:
     def _too_many(self) -> Denied:
         if self._told.is_new("too many"):
             self._log.warn(
-                "The hook of the provider {provider} is asked too much: {most} requests wait",
+                "The hook of the provider {provider} is asked too much, in all or for one address:"
+                " {waiting} requests wait",
                 provider=self._provider.id,
-                most=MOST_ASKED + MOST_WAITING,
+                waiting=len(self._questions),
             )
         cause = "connection_limit_reached"
         return denied(503, cause, "Too many requests are being authenticated.", RETRY_SOON)

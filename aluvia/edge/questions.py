@@ -14,6 +14,9 @@ What is being asked of somebody who may take their time, or never answer.
 
 How a question ends is settled before the one who was asked is told to stop, so that what they make
 of that (an error of any kind) is taken for nothing else.
+
+Strangers can make us ask, and who is asked may be slow: so the line is short, and one address has
+:data:`SHARE` of it, so that it leaves the rest to others.
 """
 
 from __future__ import annotations
@@ -26,13 +29,18 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.edge.verdicts import Verdict, denied
+from aluvia.net.per_address import CountPerAddress
 
-__all__ = ["CLOSED", "Questions", "TimersOnly", "TooLateError"]
+__all__ = ["CLOSED", "SHARE", "Questions", "TimersOnly", "TooLateError"]
 
 _log = Logger()
 
 #: Nobody is asked any more.
 CLOSED = denied(503, "proxy_internal_response", "Nobody is asked about requests any more.")
+
+#: Of the questions that may be open, those on behalf of one address (of IPv6, one /64); one at
+#: least.
+SHARE = 0.25
 
 #: Makes a verdict of an error. It does not raise.
 Failed = typing.Callable[[Failure], Verdict]
@@ -56,34 +64,44 @@ class Questions:
     The questions to one provider.
 
     :param timeout: for each; seconds.
+    :param most: how many may be open.
     :param failed: makes a verdict of what went wrong.
     :ivar closed: whether nothing is to be asked any more.
     """
 
     def __init__(
-        self, clock: TimersOnly, timeout: float, failed: Failed, *, log: Logger = _log
+        self, clock: TimersOnly, timeout: float, most: int, failed: Failed, *, log: Logger = _log
     ) -> None:
         self.closed = False
         self._clock = clock
         self._timeout = timeout
+        self._most = most
+        self._most_of_one = max(1, int(most * SHARE))
         self._failed = failed
         self._log = log
         self._open: set[_Question] = set()
+        self._of_address = CountPerAddress()
         self._finished: list[Deferred[None]] = []
 
     def __len__(self) -> int:
         """How many are open."""
         return len(self._open)
 
-    def wait(self, asked: Deferred[Verdict]) -> Deferred[Verdict]:
+    def has_room_for(self, address: str) -> bool:
+        """Whether one more may be asked on behalf of this address."""
+        return len(self._open) < self._most and self._of_address.of(address) < self._most_of_one
+
+    def wait(self, asked: Deferred[Verdict], address: str) -> Deferred[Verdict]:
         """
         Wait for an answer that was asked for.
 
         :param asked: what will be said; nobody else is to use it.
+        :param address: the client's.
         :return: as :meth:`aluvia.edge.verdicts.Authenticator.ask` says.
         """
-        question = _Question(self, asked)
+        question = _Question(self, asked, address)
         self._open.add(question)
+        self._of_address.add(address)
         question.timer = self._clock.callLater(self._timeout, question.late)
         asked.addBoth(question.said)
         return question.verdict
@@ -107,7 +125,8 @@ class Questions:
 
     def ended(self, question: _Question) -> None:
         """One is over."""
-        self._open.discard(question)
+        self._open.remove(question)
+        self._of_address.remove(question.address)
         if self.closed and not self._open:
             finished, self._finished = self._finished, []
             for each in finished:
@@ -130,12 +149,14 @@ class _Question:
     """
     One of them; told apart by identity.
 
+    :ivar address: on whose behalf.
     :ivar verdict: for who waits.
     """
 
-    __slots__ = ("_asked", "_over", "_questions", "timer", "verdict")
+    __slots__ = ("_asked", "_over", "_questions", "address", "timer", "verdict")
 
-    def __init__(self, questions: Questions, asked: Deferred[Verdict]) -> None:
+    def __init__(self, questions: Questions, asked: Deferred[Verdict], address: str) -> None:
+        self.address = address
         self._questions = questions
         self._asked = asked
         self._over = False

@@ -289,8 +289,8 @@ class TroubleTests(EntryPointCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_bounded(self) -> None:
-        """So many wait at once; more are denied at once."""
-        self.patch(auth_entry_point, "MOST_ASKED", 2)
+        """So many of one address wait at once; more are denied at once, and others are not."""
+        self.patch(auth_entry_point, "MOST_ASKED", 8)
         pending: list[Deferred[bool]] = []
 
         def answer(request: AuthRequest) -> object:
@@ -303,6 +303,7 @@ class TroubleTests(EntryPointCase):
         assert isinstance(over, Denied)
         self.assertEqual(over.status, 503)
         self.assertEqual(len(pending), 2)
+        self.assertIsInstance(authenticator.ask(asked(client="192.0.2.2")), Deferred)
         pending[0].callback(True)
         self.assertIsInstance(authenticator.ask(asked()), Deferred)
         self.assertEqual(len(verdicts), 2)

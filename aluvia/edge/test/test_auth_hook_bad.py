@@ -244,8 +244,10 @@ class BoundTests(HookCase):
         peer = self.peer(ASKED, Stall())
         authenticator = self.asking(peer)
         with capturedLogs() as events:
-            verdicts = [self.begin(authenticator) for _ in range(5)]
-            over = [authenticator.ask(asked()) for _ in range(3)]
+            verdicts = [
+                self.begin(authenticator, asked(client=f"192.0.2.{number}")) for number in range(5)
+            ]
+            over = [authenticator.ask(asked(client="192.0.2.5")) for _ in range(3)]
         for each in over:
             assert isinstance(each, Denied)
             self.assertEqual((each.status, each.cause), (503, "connection_limit_reached"))
@@ -256,8 +258,8 @@ class BoundTests(HookCase):
         verdicts[0].cancel()
         self.failureResultOf(verdicts[0], CancelledError)
         await peer.when(lambda: peer.accepted == 3)
-        last = self.begin(authenticator)
-        self.assertIsInstance(authenticator.ask(asked()), Denied)
+        last = self.begin(authenticator, asked(client="192.0.2.6"))
+        self.assertIsInstance(authenticator.ask(asked(client="192.0.2.7")), Denied)
         # One that waits for its turn can leave too; the others end with their time.
         verdicts[4].cancel()
         self.failureResultOf(verdicts[4], CancelledError)
@@ -265,6 +267,20 @@ class BoundTests(HookCase):
         for each_verdict in (*verdicts[1:4], last):
             self.assertEqual(typing.cast(Denied, self.successResultOf(each_verdict)).status, 504)
         await self.emptied(peer)
+
+    async def test_one_address_leaves_the_line_to_others(self) -> None:
+        """It is told to wait when it has a quarter of it."""
+        self.patch(auth_hook, "MOST_ASKED", 4)
+        self.patch(auth_hook, "MOST_WAITING", 4)
+        authenticator = self.asking(self.peer(ASKED, Stall()))
+        verdicts = [self.begin(authenticator) for _ in range(2)]
+        over = authenticator.ask(asked())
+        assert isinstance(over, Denied)
+        self.assertEqual((over.status, over.cause), (503, "connection_limit_reached"))
+        verdicts.append(self.begin(authenticator, asked(client="192.0.2.2")))
+        self.clock.advance(TIMEOUT)
+        for verdict in verdicts:
+            self.assertEqual(typing.cast(Denied, self.successResultOf(verdict)).status, 504)
 
     async def test_client_leaves(self) -> None:
         """A client that leaves ends the question, and its connection."""

@@ -10,6 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from aluvia.edge.questions import CLOSED, Questions, TooLateError
 from aluvia.edge.verdicts import Admitted, Verdict, denied
 
+ADDRESS = "192.0.2.1"
+
 
 class QuestionsTests(SynchronousTestCase):
     """How a question ends."""
@@ -17,17 +19,17 @@ class QuestionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Five seconds for each; an error becomes a verdict that says its name."""
         self.clock = Clock()
-        self.questions = Questions(self.clock, 5.0, self.failed)
+        self.questions = Questions(self.clock, 5.0, 8, self.failed)
         self.cancelled = 0
 
     def failed(self, failure: Failure) -> Verdict:
         """A verdict of an error."""
         return denied(500, "proxy_internal_error", type(failure.value).__name__)
 
-    def begin(self) -> tuple[Deferred[Verdict], Deferred[Verdict]]:
+    def begin(self, address: str = ADDRESS) -> tuple[Deferred[Verdict], Deferred[Verdict]]:
         """Somebody who is asked, and what is to be waited for."""
         somebody: Deferred[Verdict] = Deferred(self.give_up)
-        return somebody, self.questions.wait(somebody)
+        return somebody, self.questions.wait(somebody, address)
 
     def give_up(self, somebody: Deferred[Verdict]) -> None:
         """Somebody is told to stop, and makes an error of their own of it."""
@@ -52,7 +54,7 @@ class QuestionsTests(SynchronousTestCase):
         """So is one that is there already."""
         somebody: Deferred[Verdict] = Deferred()
         somebody.callback(Admitted())
-        self.assertEqual(self.successResultOf(self.questions.wait(somebody)), Admitted())
+        self.assertEqual(self.successResultOf(self.questions.wait(somebody, ADDRESS)), Admitted())
         self.assert_over(0)
 
     def test_error(self) -> None:
@@ -99,7 +101,7 @@ class QuestionsTests(SynchronousTestCase):
                 other.callback(Admitted())
 
         both += [Deferred(answer_the_other), Deferred(answer_the_other)]
-        verdicts = [self.questions.wait(each) for each in both]
+        verdicts = [self.questions.wait(each, ADDRESS) for each in both]
         self.successResultOf(self.questions.stop())
         kept = [self.successResultOf(verdict) == Admitted() for verdict in verdicts]
         self.assertEqual(sorted(kept), [False, True])
@@ -128,10 +130,39 @@ class QuestionsTests(SynchronousTestCase):
         self.assertIs(self.successResultOf(verdict), CLOSED)
         self.assert_over()
 
+    def test_one_address_leaves_room_for_others(self) -> None:
+        """It has a quarter of the line; who has an answer, or leaves, makes room."""
+        for address, same, other in (
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"),
+        ):
+            (somebody, _), (_, verdict) = (self.begin(address) for _ in range(2))
+            self.assertFalse(self.questions.has_room_for(same))
+            self.assertTrue(self.questions.has_room_for(other))
+            somebody.callback(Admitted())
+            self.assertTrue(self.questions.has_room_for(same))
+            self.begin(address)
+            self.assertFalse(self.questions.has_room_for(same))
+            verdict.cancel()
+            self.failureResultOf(verdict, CancelledError)
+            self.assertTrue(self.questions.has_room_for(same))
+            self.clock.advance(5)
+        self.assert_over(4)
+
+    def test_bounded(self) -> None:
+        """However many addresses there are."""
+        for number in range(8):
+            self.assertTrue(self.questions.has_room_for(f"192.0.2.{number}"))
+            self.begin(f"192.0.2.{number}")
+        self.assertFalse(self.questions.has_room_for("192.0.2.8"))
+        self.clock.advance(5)
+        self.assertTrue(self.questions.has_room_for("192.0.2.8"))
+        self.assert_over(8)
+
     def test_late_answer(self) -> None:
         """What the other says afterwards is dropped."""
         somebody: Deferred[Verdict] = Deferred(lambda _: None)
-        verdict = self.questions.wait(somebody)
+        verdict = self.questions.wait(somebody, ADDRESS)
         self.clock.advance(5)
         self.successResultOf(verdict)
         self.assertTrue(somebody.called)
@@ -143,7 +174,7 @@ class QuestionsTests(SynchronousTestCase):
             raise ZeroDivisionError
 
         somebody: Deferred[Verdict] = Deferred(fail)
-        verdict = self.questions.wait(somebody)
+        verdict = self.questions.wait(somebody, ADDRESS)
         self.clock.advance(5)
         self.successResultOf(verdict)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
