@@ -12,6 +12,10 @@ How many requests of a route run at once, and who waits for that.
 
 Slots are given in the order in which requests came. One timer serves the line: all of a route wait
 equally long, so the first in line is the first whose time is over, but where that was changed.
+
+A request has its slot from its head on, and its body may come as slowly as a body may: for ever, if
+it is long enough. So of those whose body is on its way one client has no more than
+:data:`BODIES_SHARE` of the slots, and leaves the rest to others. What came whole is not counted.
 """
 
 from __future__ import annotations
@@ -20,7 +24,13 @@ import typing
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-__all__ = ["Admission", "LineFull", "Waiter"]
+from aluvia.net.per_address import CountPerAddress
+
+__all__ = ["BODIES_SHARE", "Admission", "LineFull", "Waiter"]
+
+#: Of the slots of a route, how many one address (of IPv6, one /64) may have or wait for with
+#: requests whose body is on its way; one at least.
+BODIES_SHARE = 0.5
 
 
 class LineFull(Exception):
@@ -49,6 +59,7 @@ class Admission:
 
     __slots__ = (
         "_admitting",
+        "_bodies",
         "_clock",
         "_timer",
         "_waiting",
@@ -65,6 +76,7 @@ class Admission:
         self.active_length = active_length
         self.queue_length = queue_length
         self.queue_seconds = queue_seconds
+        self._bodies = CountPerAddress()
         self._clock = clock
         # With the time at which each has waited too long; the first is the first in line.
         self._waiting: dict[Waiter, float] = {}
@@ -75,6 +87,21 @@ class Admission:
     def waiting(self) -> int:
         """How many are in line."""
         return len(self._waiting)
+
+    def body_begins(self, address: str) -> bool:
+        """
+        One is to enter whose body is on its way; :meth:`body_is_over` follows.
+
+        :return: whether it may: otherwise its client has its share of these.
+        """
+        if self._bodies.of(address) >= max(1, int(self.active_length * BODIES_SHARE)):
+            return False
+        self._bodies.add(address)
+        return True
+
+    def body_is_over(self, address: str) -> None:
+        """It has come whole, or will not."""
+        self._bodies.remove(address)
 
     def enter(self, waiter: Waiter) -> bool:
         """

@@ -6,6 +6,7 @@ A request before it is at a backend: asked about, and admitted.
     stage     leaves on
     --------  --------------------------------------------------------------------------------
     ASKED     admitted -> QUEUED;  denied -> OVER, answered with that
+              but its client has its share of those whose body is on its way -> OVER, 429
     QUEUED    a slot -> PICKED;  no room in line, or too long -> OVER, 503
     PICKED    see :mod:`aluvia.edge.passage`; an answer that is a stream -> STREAM
     STREAM    its end, either side's -> OVER
@@ -44,6 +45,9 @@ SOON = ((b"Retry-After", b"1"),)
 LATER = ((b"Retry-After", b"5"),)
 
 _LINE_FULL = Refusal(503, "connection_limit_reached", "Too many requests wait.", SOON)
+_BODIES = Refusal(
+    429, "http_request_denied", "Too many requests of this client are on their way.", SOON
+)
 _LATE = Refusal(503, "connection_limit_reached", "It waited too long for its turn.", SOON)
 
 
@@ -72,6 +76,8 @@ class EnteringPassage(ToldPassage):
     host: str
     _added: typing.Sequence[Field] = ()
     _asking: Deferred[typing.Any] | None = None
+    #: Whether it is counted as one whose body is on its way.
+    _body_counts = False
 
     @abc.abstractmethod
     def _go(self) -> None:
@@ -129,6 +135,11 @@ class EnteringPassage(ToldPassage):
 
     def _enter(self) -> None:
         """Take a slot, or a place in line."""
+        if self.head.length and self.client.exchange.mid_message:
+            if not self.live.admission.body_begins(self.client_is.address):
+                self.refuse(_BODIES)
+                return
+            self._body_counts = True
         self.stage = _QUEUED
         try:
             if self.live.admission.enter(self):
@@ -153,6 +164,14 @@ class EnteringPassage(ToldPassage):
         self.queued = self.proxy.clock() - self.began
         self.refuse(_LATE)
 
+    def _body_ended(self) -> None:
+        if self._body_counts:
+            self._count_no_more()
+
+    def _count_no_more(self) -> None:
+        self._body_counts = False
+        self.live.admission.body_is_over(self.client_is.address)
+
     def let_go(self) -> None:
         """Leave nothing of it anywhere."""
         asking, self._asking = self._asking, None
@@ -167,6 +186,8 @@ class EnteringPassage(ToldPassage):
         if self.released:
             return
         stage, self.stage = self.stage, _OVER
+        if self._body_counts:
+            self._count_no_more()
         if stage is _STREAM:
             self.live.streams -= 1
         super().release(outcome)

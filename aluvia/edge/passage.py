@@ -318,6 +318,8 @@ class EdgePassage(EnteringPassage):
         live.streams += 1
         self.upgraded = True
         self.stage = Stage.STREAM
+        if self._body_counts:
+            self._count_no_more()
         live.admission.leave()
         return True
 

@@ -109,3 +109,14 @@ class AdmissionTests(SynchronousTestCase):
         self.admission.leave()
         self.assertEqual({tuple(each.told) for each in asked}, {("admitted",)})
         self.assertEqual((self.admission.active, self.admission.waiting), (0, 0))
+
+    def test_bodies_on_their_way(self) -> None:
+        """Half of the slots are one client's at the most, and one at least."""
+        admission = Admission(self.clock, 5, 100, 10.0)
+        one, beside, other = "2001:db8::1", "2001:db8::2", "192.0.2.1"
+        begun = [admission.body_begins(each) for each in (one, beside, one, other, other, other)]
+        self.assertEqual(begun, [True, True, False, True, True, False])
+        admission.body_is_over(beside)
+        self.assertTrue(admission.body_begins(one))
+        admission.change(1, 100, 10.0)
+        self.assertEqual([admission.body_begins("192.0.2.2") for _ in "ab"], [True, False])
