@@ -19,9 +19,10 @@ from aluvia.api.problems import Fault, Problem
 from aluvia.edge.auth import Authenticators
 from aluvia.edge.backends import Place, Places
 from aluvia.edge.certificates import Certificates
-from aluvia.edge.events import Event, EventBus, EventName
+from aluvia.edge.events import EventBus
 from aluvia.edge.live import LiveRoute, Terms
 from aluvia.edge.model import HealthCheck, Route, Snapshot
+from aluvia.edge.news import News
 from aluvia.edge.reverse import ReverseProxy
 from aluvia.edge.routing import RouteTable
 from aluvia.net.addresses import literal
@@ -145,7 +146,7 @@ class Applied:
 
     def _make(self, terms: Terms) -> LiveRoute:
         strategy = terms.route.strategy.value
-        news = _News(self._bus, terms.route.id, self._reactor.seconds)
+        news = News(self._bus, terms.route.id, self._reactor.seconds, self._proxy.sweep)
         members: Members[Place] = Members(self._reactor, strategy, news, random=self._random)
         return LiveRoute(self._reactor, terms, members, self._proxy.tracker)
 
@@ -231,43 +232,3 @@ class Applied:
             if error.error == "proxy_loop_detected":
                 raise ValueError("the backend is this edge itself") from None
             raise ValueError(error.detail) from None
-
-
-class _News:
-    """
-    Tells what becomes of the members of a route. (An :class:`aluvia.upstreams.members.Observer`.)
-    """
-
-    def __init__(self, bus: EventBus, route_id: str, now: typing.Callable[[], float]) -> None:
-        self._bus = bus
-        self._route_id = route_id
-        self._now = now
-
-    def member_died(self, member: Member[Place], cause: str) -> None:
-        """It was alive."""
-        log.warn(
-            "Backend {backend} of {route} is dead: {cause}",
-            backend=member.id,
-            route=self._route_id,
-            cause=cause,
-        )
-        self._tell(EventName.BACKEND_DEAD, member, cause=cause)
-
-    def member_revived(self, member: Member[Place]) -> None:
-        """It is alive again."""
-        log.info("Backend {backend} of {route} is back.", backend=member.id, route=self._route_id)
-        self._tell(EventName.BACKEND_ALIVE, member)
-
-    def nobody_alive(self, so: bool) -> None:
-        """Whether requests go to members that are dead."""
-        if so:
-            log.error(
-                "All backends of {route} are dead; requests go to those that are ready, whichever.",
-                route=self._route_id,
-            )
-        else:
-            log.info("{route} has backends that are alive again.", route=self._route_id)
-
-    def _tell(self, name: EventName, member: Member[Place], **more: object) -> None:
-        data = {"route": self._route_id, "backend": member.id, **more}
-        self._bus.publish(Event(name, data, self._now()))
