@@ -68,6 +68,7 @@ class EventStream:
         self._bus = bus
         self._clock = clock
         self._listeners: set[_Listener] = set()
+        self._last: tuple[Event | None, bytes] = None, b""
 
     def __len__(self) -> int:
         """How many there are."""
@@ -85,7 +86,7 @@ class EventStream:
         prepare(request, 200, b"text/event-stream")
         if request.method == b"HEAD":
             return b""
-        listener = _Listener(request, self._clock)
+        listener = _Listener(request, self._clock, self._encoded)
         listener.subscriptions = [
             self._bus.subscribe(name, listener.hear) for name in dict.fromkeys(names) or (None,)
         ]
@@ -98,6 +99,12 @@ class EventStream:
         for listener in list(self._listeners):
             listener.end()
 
+    def _encoded(self, event: Event) -> bytes:
+        """An event as it is told: made once, for whoever hears it."""
+        if self._last[0] is not event:
+            self._last = event, _told(event.name, event.at, event.data)
+        return self._last[1]
+
     def _gone(self, result: object, listener: _Listener) -> object:
         self._listeners.discard(listener)
         return result
@@ -108,14 +115,21 @@ class _Listener:
     """
     One of them.
 
+    :param encoded: an event as it is told.
     :ivar done: fires when it is let go; cancelled when it has left.
     """
 
-    def __init__(self, request: Request, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        request: Request,
+        clock: IReactorTime,
+        encoded: typing.Callable[[Event], bytes],
+    ) -> None:
         self.subscriptions: list[Subscription] = []
         self.done: Deferred[bytes] = Deferred(lambda done: self._stop())
         self._request = request
         self._clock = clock
+        self._encoded = encoded
         self._kept: collections.deque[bytes] = collections.deque()
         self._dropped = 0
         self._behind = False
@@ -127,7 +141,7 @@ class _Listener:
     def hear(self, event: Event) -> None:
         """Something has happened."""
         if len(self._kept) < MOST_KEPT and not self._dropped:
-            self._kept.append(_told(event.name, event.at, event.data))
+            self._kept.append(self._encoded(event))
             self._write()
         else:
             self._dropped += 1

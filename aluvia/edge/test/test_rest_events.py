@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import typing
 
@@ -36,6 +37,17 @@ def body(transport: MemoryTransport) -> bytes:
     return whole
 
 
+class _Read(collections.UserDict[str, object]):
+    """Counts how often all of it is read."""
+
+    times = 0
+
+    def __iter__(self) -> typing.Iterator[str]:
+        """Begin to read it."""
+        self.times += 1
+        return super().__iter__()
+
+
 class EventTests(RestCase):
     """Listening."""
 
@@ -67,6 +79,16 @@ class EventTests(RestCase):
         await self.add_route("a.example")
         name, event = told(transport)[1]
         self.assertEqual((name, event["data"]["change"]), ("route.changed", "added"))
+
+    async def test_encoded_once(self) -> None:
+        """However many listen, what each event costs is made once."""
+        listening = [await self.listen() for _ in range(3)]
+        for number in range(2):
+            data = _Read(number=number)
+            self.bus.publish(Event(EventName.BACKEND_DEAD, data, 123.5))
+            self.assertEqual(data.times, 1)
+        for transport in listening:
+            self.assertEqual([event["data"]["number"] for _, event in told(transport)], [0, 1])
 
     async def test_names(self) -> None:
         """Who asks for some events hears those, and the edge makes no others for it."""
