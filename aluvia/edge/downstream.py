@@ -6,6 +6,7 @@ One client's connection, and what each of its requests is.
     a request                              goes to
     -------------------------------------  --------------------------------------------------------
     no good head, or target                400, and the connection closes
+    one that has been here before          502 (:mod:`aluvia.edge.cdn_loop`)
     CONNECT, TRACE                         405
     over TLS, a host that has another      421: whoever means it connects to it
     certificate than was presented
@@ -34,6 +35,7 @@ from aluvia.net.proxy_protocol import announced_peer
 from aluvia.upstreams.members import Admin, Health
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.head import RequestHead
+from aluvia.wire.headers import pick
 from aluvia.wire.target import Authority, parse_absolute_target, parse_authority
 
 if typing.TYPE_CHECKING:
@@ -47,6 +49,7 @@ __all__ = ["Downstream"]
 
 _UNSERVED = frozenset([b"CONNECT", b"TRACE"])
 _SLASH = ord("/")
+_SAID = frozenset([b"x-request-id", b"cdn-loop"])
 
 _CHALLENGE = b"/.well-known/acme-challenge/"
 
@@ -57,6 +60,7 @@ _NO_SUCH_METHOD = Refusal(
     # RFC 9110 section 15.5.6 wants it; what a backend allows it says itself.
     ((b"Allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),),
 )
+_LOOP = Refusal(502, "proxy_loop_detected", "The request has been here before.")
 _NO_ROUTE = Refusal(404, "destination_not_found", "Nothing is served under this name here.")
 _MISDIRECTED = Refusal(
     421, "http_request_error", "This connection was made for another name; make one for this."
@@ -81,6 +85,7 @@ class Downstream:
         "_heard",
         "_host",
         "_host_field",
+        "_in_loop",
         "_peer",
         "_pin",
         "_port",
@@ -101,6 +106,7 @@ class Downstream:
         self._client: Client | None = None
         self._fields: Fields | None = None
         self._given_id = ""
+        self._in_loop = False
         self._heard: object = None
         # As it stood in the last request in origin-form, and what host that is.
         self._host_field: bytes | None = b""
@@ -124,7 +130,11 @@ class Downstream:
         fields = head.end_to_end(GONE)
         if fields is not self._fields:
             self._fields = fields
-            self._given_id = given_request_id(head)
+            said = pick(head.fields, _SAID)
+            self._given_id = given_request_id(said.get(b"x-request-id"))
+            came = said.get(b"cdn-loop")
+            self._in_loop = proxy.cdn_loop.has_us(came)
+            self.outgoing.loop = proxy.cdn_loop.with_us(came)
         request_id = self._given_id or proxy.next_request_id()
         target = head.target
         if head.host is not self._host_field or target[0] != _SLASH or b"#" in target:
@@ -145,7 +155,13 @@ class Downstream:
         except ProtocolViolation as violation:
             self.bad_request(connection, violation, head, request_id)
             return None
-        if live is None or not live.open or self._presented is not None or head.method in _UNSERVED:
+        if (
+            live is None
+            or not live.open
+            or self._in_loop
+            or self._presented is not None
+            or head.method in _UNSERVED
+        ):
             refusal = self._judge(head, live, host, target, client)
             if refusal is not None or live is None:
                 proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
@@ -259,6 +275,8 @@ class Downstream:
         target: bytes,
         client: Client,
     ) -> Refusal | None:
+        if self._in_loop:
+            return _LOOP
         if head.method in _UNSERVED:
             return _NO_SUCH_METHOD
         certificates = self.proxy.certificates

@@ -43,6 +43,7 @@ _OF_ONE_HOP = frozenset(
 #: What the edge tells a backend about a request.
 _TOLD = frozenset(
     [
+        b"cdn-loop",
         b"forwarded",
         b"via",
         b"x-forwarded-for",

@@ -6,7 +6,8 @@ The fields of a request as its backend gets them.
     gone      what is for this hop alone (RFC 9110 section 7.6.1), whatever says who is behind a
               proxy, and what the route or its authentication writes itself
     ours      X-Forwarded-For, -Proto, -Host, -Port and X-Real-IP from the connection, or from what
-              a trusted proxy has said; Forwarded (RFC 7239) where the route wants it; X-Request-ID
+              a trusted proxy has said; Forwarded (RFC 7239) where the route wants it; X-Request-ID;
+              CDN-Loop, behind what it came with (:mod:`aluvia.edge.cdn_loop`)
     last      what authentication adds, and then what the route injects
 
 The fields of one connection repeat themselves (:mod:`aluvia.wire.remembered`), and so all of this
@@ -20,6 +21,7 @@ import typing
 
 import attrs
 
+from aluvia.edge.cdn_loop import CDN_LOOP
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import FORWARDING, Field, FieldNames, Fields
 
@@ -34,8 +36,8 @@ __all__ = [
     "values_of",
 ]
 
-#: Never a client's.
-GONE = FORWARDING | FieldNames(frozenset([b"x-request-id"]))
+#: Never a client's. ``Via`` is: it says nothing that anybody believes, and we add none.
+GONE = FieldNames(FORWARDING.whole - {b"via"} | {b"x-request-id", b"cdn-loop"}, FORWARDING.prefixes)
 
 REQUEST_ID_BYTES = 128
 
@@ -81,11 +83,25 @@ class Wishes:
 
 
 class Outgoing:
-    """What the last request of a connection became."""
+    """
+    What the last request of a connection became.
 
-    __slots__ = ("_added", "_authority", "_base", "_client", "_fields", "_own_host", "_wishes")
+    :ivar loop: what ``CDN-Loop`` says. Where that changes, so have the fields that came.
+    """
+
+    __slots__ = (
+        "_added",
+        "_authority",
+        "_base",
+        "_client",
+        "_fields",
+        "_own_host",
+        "_wishes",
+        "loop",
+    )
 
     def __init__(self) -> None:
+        self.loop = b""
         self._base: Fields | None = None
         self._wishes: Wishes | None = None
         self._client: Client | None = None
@@ -120,7 +136,9 @@ class Outgoing:
             or own_host != self._own_host
             or added is not self._added
         ):
-            self._fields = _made(base, client, wishes, authority or own_host, own_host, added)
+            self._fields = _made(
+                base, client, wishes, authority or own_host, own_host, self.loop, added
+            )
             self._base = base
             self._wishes = wishes
             self._client = client
@@ -136,6 +154,7 @@ def _made(
     wishes: Wishes,
     authority: bytes,
     own_host: bytes,
+    loop: bytes,
     added: typing.Sequence[Field],
 ) -> Fields:
     replaced = wishes.replaced
@@ -148,6 +167,7 @@ def _made(
         (b"X-Forwarded-Host", forwarded_host),
         (b"X-Forwarded-Port", client.port),
         (b"X-Real-IP", client.address.encode("ascii")),
+        (CDN_LOOP, loop),
     )
     if wishes.forwarded:
         fields.append((b"Forwarded", _forwarded(client, forwarded_host)))
@@ -177,12 +197,13 @@ def hyphened(name: bytes) -> bytes:
     return name.lower().replace(b"_", b"-")
 
 
-def given_request_id(head: RequestHead) -> str:
-    """What the client calls its request; empty where it does not say, or says something odd."""
-    values = values_of(head, b"x-request-id")
-    if len(values) == 1 and _good_id(values[0]):
-        return values[0].decode("ascii")
-    return ""
+def given_request_id(said: bytes | None) -> str:
+    """
+    What the client calls its request; empty where it does not say, or says something odd.
+
+    :param said: all values of ``X-Request-ID``, joined.
+    """
+    return said.decode("ascii") if said is not None and _good_id(said) else ""
 
 
 def values_of(head: RequestHead, lowered: bytes) -> list[bytes]:

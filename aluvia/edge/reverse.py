@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from aluvia.edge.access_log import AccessLog
 from aluvia.edge.answers import Refusal, answer_of, send
+from aluvia.edge.cdn_loop import CDNLoop
 from aluvia.edge.certificates import Certificates
 from aluvia.edge.downstream import Downstream
 from aluvia.edge.events import EventBus, EventName, completed_event
@@ -51,6 +52,7 @@ class ReverseProxy:
     :param door: whose it is.
     :ivar routes: what is in force.
     :ivar https_port: where clients are sent that are to use TLS; None where nothing listens.
+    :ivar cdn_loop: by which a request that comes back is known.
     :ivar live: the requests and streams that are under way.
     :ivar access_log: None where none is kept.
     """
@@ -79,6 +81,7 @@ class ReverseProxy:
         self.connections_total = 0
         # A version 4 UUID whose last 48 bits count: unique, and made without asking the system.
         self._id_prefix = str(uuid.uuid4())[:24]
+        self.cdn_loop = CDNLoop(f"aluvia-{self._id_prefix[:8]}".encode("ascii"))
         self._requests_named = 0
 
     def next_request_id(self) -> str:

@@ -31,6 +31,7 @@ class HeaderTests(RouteCase):
             "X-Request-ID",
             "Forwarded",
             "Via",
+            "CDN-Loop",
         ):
             self.refuse((f"/headers/{name}", "writes itself"), headers={name: "a"})
 
