@@ -160,12 +160,14 @@ class Admission:
         self._timer = None
         now = self._clock.seconds()
         late = [waiter for waiter, until in self._waiting.items() if until <= now]
-        for waiter in late:
-            if self._waiting.pop(waiter, None) is not None:
-                waiter.waited_too_long()
-        if self._waiting and self._timer is None:
-            wait = min(self._waiting.values()) - self._clock.seconds()
-            self._timer = self._clock.callLater(max(0.0, wait), self._time_out)
+        try:
+            for waiter in late:
+                if self._waiting.pop(waiter, None) is not None:
+                    waiter.waited_too_long()
+        finally:
+            if self._waiting and self._timer is None:
+                wait = min(self._waiting.values()) - self._clock.seconds()
+                self._timer = self._clock.callLater(max(0.0, wait), self._time_out)
 
     def _rest(self) -> None:
         if not self._waiting and self._timer is not None:

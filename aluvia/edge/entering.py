@@ -190,7 +190,9 @@ class EnteringPassage(ToldPassage):
             self._count_no_more()
         if stage is _STREAM:
             self.live.streams -= 1
-        super().release(outcome)
-        if stage is _PICKED:
-            # Last: whoever has the slot next begins at once.
-            self.live.admission.leave()
+        try:
+            super().release(outcome)
+        finally:
+            if stage is _PICKED:
+                # Last: whoever has the slot next begins at once.
+                self.live.admission.leave()

@@ -146,10 +146,12 @@ class Ingress(Door):
 
     async def closed(self) -> None:
         """End what answers for nobody any more. After :meth:`stop`."""
-        await self._authenticators.stop()
-        self.threads.stop()
-        if self.proxy.access_log is not None:
-            self.proxy.access_log.close()
+        try:
+            await self._authenticators.stop()
+        finally:
+            self.threads.stop()
+            if self.proxy.access_log is not None:
+                self.proxy.access_log.close()
 
     def _own_places(self) -> list[tuple[str, int]]:
         """Where it listens; also before it does, for what is configured by then."""

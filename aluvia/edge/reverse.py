@@ -157,7 +157,10 @@ class ReverseProxy:
     def end(self) -> None:
         """Cut what is still under way."""
         for flow in list(self.live):
-            flow.cut()
+            try:
+                flow.cut()
+            except Exception:
+                log.failure("A request could not be ended in order.")
 
     # Inside.
 

@@ -156,9 +156,11 @@ class ServerConnection:
         self.sweep.forget(self)
         self._stop_watching()
         responder, self.responder = self.responder, None
-        if responder is not None:
-            responder.client_lost()
-        self._tell_gone()
+        try:
+            if responder is not None:
+                responder.client_lost()
+        finally:
+            self._tell_gone()
 
     def pauseProducing(self) -> None:
         """The client reads slowly."""

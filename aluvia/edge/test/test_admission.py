@@ -81,6 +81,16 @@ class AdmissionTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual((self.admission.active, self.admission.waiting), (2, 0))
 
+    def test_one_that_raises(self) -> None:
+        """Who is late behind it hears of that all the same."""
+        self.ask(), self.ask()
+        third, fourth = self.ask(), self.ask()
+        self.patch(third, "waited_too_long", lambda: 1 / 0)
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 10)
+        self.clock.advance(0)
+        self.assertEqual(fourth.told, ["late"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
     def test_no_queue(self) -> None:
         """A length of 0 is none."""
         self.admission.change(1, 0, 10.0)

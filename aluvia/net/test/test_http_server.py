@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
+
 from aluvia.net.pace import Phase
 from aluvia.net.test.serving import (
     CHUNKED_POST,
@@ -41,6 +44,16 @@ class RequestTests(ServerConnectionCase):
         sent = self.transport.value()
         self.assertLess(sent.index(b"first"), sent.index(b"second"))
         self.assertIs(self.connection.phase, Phase.WAITING)
+
+    def test_a_responder_that_raises(self) -> None:
+        """Who waits for the client to be gone is told all the same."""
+        gone: list[str] = []
+        self.connection.dataReceived(GET)
+        self.connection.when_gone("a", lambda: gone.append("a"))
+        self.patch(RecordingResponder, "client_lost", lambda _: 1 / 0)
+        lost = Failure(ConnectionDone())
+        self.assertRaises(ZeroDivisionError, self.connection.connectionLost, lost)
+        self.assertEqual(gone, ["a"])
 
     def test_connection_close_is_honoured(self) -> None:
         """``Connection: close`` closes after the answer, without a reset."""
