@@ -14,8 +14,8 @@ authenticator that judges requests:
     EntryPointProvider  a Python callable of somebody's own    aluvia.edge.auth_entry_point
 
 In doubt all of them deny. What they say, and what they may be asked, is in
-:mod:`aluvia.edge.verdicts`; :func:`aluvia.edge.auth_fields.replaced` makes the backend's fields of
-a verdict. For the author of a callable: :class:`AuthRequest`, :func:`allow` and :func:`deny`.
+:mod:`aluvia.edge.verdicts`; :mod:`aluvia.edge.request_fields` makes the backend's fields of a
+verdict. For the author of a callable: :class:`AuthRequest`, :func:`allow` and :func:`deny`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from twisted.logger import Logger
 from aluvia.edge.auth_basic import BasicAuthenticator
 from aluvia.edge.auth_bearer import BearerAuthenticator
 from aluvia.edge.auth_entry_point import EntryPointAuthenticator, FindEntryPoints
-from aluvia.edge.auth_fields import replaced
 from aluvia.edge.auth_hook import HookAuthenticator
 from aluvia.edge.auth_request import AuthRequest, allow, deny
 from aluvia.edge.hashing_threads import Threads
@@ -56,7 +55,6 @@ __all__ = [
     "allow",
     "authenticator_for",
     "deny",
-    "replaced",
 ]
 
 _log = Logger()

@@ -37,7 +37,7 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from aluvia.edge.auth_fields import spellings
+from aluvia.edge.auth_fields import names_of_ours
 from aluvia.edge.hashing_threads import NoThread, Threads
 from aluvia.edge.model import BasicProvider
 from aluvia.edge.password_hashes import (
@@ -90,7 +90,7 @@ class BasicAuthenticator:
     :raises ValueError: a user's name or hash is none; the text names the user.
     """
 
-    removed = spellings([AUTHORIZATION, USER])
+    removed = names_of_ours([AUTHORIZATION, USER])
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ import re
 from twisted.internet.defer import Deferred, succeed
 
 from aluvia.edge.auth_basic import AUTHORIZATION, USER, quoted
-from aluvia.edge.auth_fields import is_sane, spellings
+from aluvia.edge.auth_fields import is_sane, names_of_ours
 from aluvia.edge.model import BearerProvider
 from aluvia.edge.verdicts import Admitted, Asked, Denied, Verdict, denied
 
@@ -44,7 +44,7 @@ class BearerAuthenticator:
     :raises ValueError: a token's name cannot be sent on, or its hash is none; the text names it.
     """
 
-    removed = spellings([AUTHORIZATION, USER])
+    removed = names_of_ours([AUTHORIZATION, USER])
 
     def __init__(self, provider: BearerProvider) -> None:
         self._tokens: dict[bytes, tuple[bytes, Admitted | None]] = dict(

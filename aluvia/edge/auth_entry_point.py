@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from aluvia.edge.auth_fields import copies, spellings
+from aluvia.edge.auth_fields import copies, names_of_ours
 from aluvia.edge.auth_request import AuthRequest
 from aluvia.edge.model import EntryPointProvider
 from aluvia.edge.questions import CLOSED, Questions, TooLateError
@@ -63,7 +63,7 @@ class EntryPointAuthenticator:
         find: FindEntryPoints = importlib.metadata.entry_points,
         log: Logger = _log,
     ) -> None:
-        self.removed = spellings(provider.copy_headers)
+        self.removed = names_of_ours(provider.copy_headers)
         self._provider = provider
         self._judge = _load(provider.entry_point, find)
         self._questions = Questions(clock, provider.timeout, MOST_ASKED, self._failed, log=log)

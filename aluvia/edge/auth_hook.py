@@ -49,7 +49,7 @@ from twisted.web.client import (
 )
 from twisted.web.http_headers import Headers
 
-from aluvia.edge.auth_fields import spellings
+from aluvia.edge.auth_fields import names_of_ours
 from aluvia.edge.hook_answers import BODY_BYTES, NO_ANSWER, cause_of, read_answer
 from aluvia.edge.model import HookProvider
 from aluvia.edge.questions import CLOSED, Questions, TooLateError
@@ -83,9 +83,7 @@ _NEVER_SHOWN = FORWARDING | FieldNames(frozenset([b"host", b"expect", b"trailer"
 # About what the client asks for.
 _OF_THE_REQUEST = FieldNames(frozenset([b"range"]), (b"content-", b"if-"))
 
-_no_options: frozenset[bytes] = frozenset()
 _visible = re.compile(rb"[!-~]+").fullmatch
-_phrase = re.compile(rb"[\t -~\x80-\xff]+").fullmatch
 
 
 class HookAuthenticator:
@@ -101,7 +99,7 @@ class HookAuthenticator:
     def __init__(
         self, provider: HookProvider, reactor: typing.Any, dialers: Dialers, *, log: Logger = _log
     ) -> None:
-        self.removed = spellings(provider.copy_headers)
+        self.removed = names_of_ours(provider.copy_headers)
         self._provider = provider
         self._url = _judged_url(provider.url)
         self._shown = frozenset(name.lower().encode("ascii") for name in provider.request_headers)

@@ -54,7 +54,6 @@ from aluvia.wire.headers import Field, without_hop_by_hop
 
 __all__ = ["AuthRequest", "HeadersLike", "allow", "deny"]
 
-_no_options: frozenset[bytes] = frozenset()
 
 #: Fields for :func:`allow` and :func:`deny`: by name, or as pairs where a name comes twice.
 HeadersLike: typing.TypeAlias = (
@@ -117,7 +116,7 @@ def deny(status: int = 403, headers: HeadersLike = (), body: str | bytes = b"") 
     """
     if not 300 <= status <= 599:
         raise ValueError("A denial has a status from 300 to 599.")
-    fields = list(without_hop_by_hop(_fields(headers), _no_options))
+    fields = list(without_hop_by_hop(_fields(headers)))
     if isinstance(body, str):
         body = body.encode("utf-8")
         if body and not any(name.lower() == b"content-type" for name, _ in fields):

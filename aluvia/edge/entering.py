@@ -33,9 +33,6 @@ from aluvia.edge.verdicts import Admitted, Asked, Denied, Verdict
 from aluvia.net.errors import DialError
 from aluvia.wire.headers import Field
 
-if typing.TYPE_CHECKING:
-    pass
-
 __all__ = ["LATER", "EnteringPassage", "Stage"]
 
 log = Logger()

@@ -16,29 +16,12 @@ from aluvia.edge.list_shapes import ListOf
 from aluvia.edge.plain_fields import Plain, limited
 from aluvia.edge.reading import Place, Wrong
 from aluvia.edge.shapes import read_object
-from aluvia.wire.headers import FORWARDING, FieldNames
+from aluvia.wire.headers import FORWARDING, HOP_BY_HOP, FieldNames, is_token
 
 __all__ = ["COPIED_NAMES", "HEADERS_BY_NAME", "SHOWN_NAMES"]
 
 #: RFC 9110 sections 7.6.1 and 10.1, RFC 9112 section 6; and Host.
-_OF_ONE_HOP = frozenset(
-    [
-        b"connection",
-        b"content-length",
-        b"expect",
-        b"host",
-        b"http2-settings",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authentication-info",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    ]
-)
+_OF_ONE_HOP = HOP_BY_HOP | {b"expect", b"host", b"http2-settings", b"trailer"}
 
 #: What the edge tells a backend about a request.
 _TOLD = frozenset(
@@ -60,13 +43,12 @@ _NOT_INJECTED = FORWARDING | FieldNames(_OF_ONE_HOP | _TOLD)
 #: Less: ``X-Forwarded-User`` is what many a hook answers with.
 _NOT_COPIED = FieldNames(_OF_ONE_HOP | _TOLD)
 
-_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII).fullmatch
 _visible = re.compile(r"[\t -~]*", re.ASCII).fullmatch
 
 
 def _name(value: object) -> str:
     name = limited(value, HEADER_NAME_CHARS)
-    if _token(name) is None:
+    if not is_token(name.encode("ascii", "replace")):
         raise Wrong("must be the name of a header field (RFC 9110 section 5.1)")
     return name
 

@@ -34,7 +34,6 @@ __all__ = ["BODY_BYTES", "NO_ANSWER", "AnswerError", "cause_of", "read_answer"]
 #: The longest body of an answer.
 BODY_BYTES = 65_536
 
-_no_options: frozenset[bytes] = frozenset()
 _phrase = re.compile(rb"[\t -~\x80-\xff]+").fullmatch
 
 
@@ -64,7 +63,7 @@ async def read_answer(response: IResponse, copy_headers: typing.Iterable[str]) -
     # Twisted's client passes nearly everything.
     if not (200 <= status <= 999 and all(map(is_sane, fields))):
         raise AnswerError("http_protocol_error", "its answer is no good HTTP.")
-    fields = without_hop_by_hop(fields, _no_options)
+    fields = without_hop_by_hop(fields)
     if status <= 299:
         return Admitted(tuple(copies(fields, copy_headers)))
     reason: bytes = response.phrase

@@ -39,8 +39,6 @@ __all__ = [
 #: Never a client's. ``Via`` is: it says nothing that anybody believes, and we add none.
 GONE = FieldNames(FORWARDING.whole - {b"via"} | {b"x-request-id", b"cdn-loop"}, FORWARDING.prefixes)
 
-REQUEST_ID_BYTES = 128
-
 _good_id = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}").fullmatch
 _bare = re.compile(r"[A-Za-z0-9.]+").fullmatch
 

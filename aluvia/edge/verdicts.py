@@ -95,7 +95,7 @@ class Authenticator(typing.Protocol):
     One provider at work.
 
     :ivar removed: names of fields that no backend gets from a client: what was said to us, and
-        copies of what the provider may add. :func:`aluvia.edge.auth_fields.replaced` removes them.
+        copies of what the provider may add. :mod:`aluvia.edge.request_fields` removes them.
     """
 
     @property

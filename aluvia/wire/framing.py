@@ -24,7 +24,6 @@ __all__ = [
     "CHUNKED",
     "END",
     "UNTIL_CLOSE",
-    "BodyEvent",
     "BodyReader",
     "ChunkedReader",
     "EndOfMessage",
@@ -61,9 +60,6 @@ class Trailers:
     """
 
     fields: list[Field]
-
-
-BodyEvent = bytes | Trailers
 
 
 class BodyReader(typing.Protocol):

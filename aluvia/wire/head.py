@@ -45,6 +45,7 @@ import attrs
 from aluvia.wire.errors import LocalProtocolError, ProtocolViolation
 from aluvia.wire.framing import CHUNKED, UNTIL_CLOSE
 from aluvia.wire.headers import (
+    TOKEN,
     Field,
     Fields,
     both_framings,
@@ -188,9 +189,8 @@ class ResponseHead:
         return self.status < 200 and self.status != 101
 
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_request_line = re.compile(rb"(" + _TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n").match
-_request_line_of_any_version = re.compile(_TOKEN + rb" [!-~]+ HTTP/[0-9]\.[0-9]\r\n").match
+_request_line = re.compile(rb"(" + TOKEN + rb") ([!-~]+) HTTP/1\.([01])\r\n").match
+_request_line_of_any_version = re.compile(TOKEN + rb" [!-~]+ HTTP/[0-9]\.[0-9]\r\n").match
 _status_line = re.compile(
     rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([\t -~\x80-\xff]*))?\r\n",
 ).match

@@ -29,12 +29,15 @@ from aluvia.wire.limits import Limits
 
 __all__ = [
     "FORWARDING",
+    "HOP_BY_HOP",
+    "TOKEN",
     "Field",
     "FieldNames",
     "Fields",
     "both_framings",
     "connection_options",
     "is_look_alike",
+    "is_token",
     "owned",
     "pick",
     "read_section",
@@ -45,6 +48,10 @@ __all__ = [
 
 Field = tuple[bytes, bytes]
 """A name as it was spelled, and a value without the white space around it."""
+
+
+#: What names a field, or a method (RFC 9110 section 5.6.2); of a regular expression.
+TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 
 
 class _Silent:
@@ -68,7 +75,8 @@ _FRAMING = frozenset([b"content-length", b"transfer-encoding"])
 # Possessive where it can be, and never two stars that could share a blank: linear in the value,
 # whatever it is made of.
 _cut = re.compile(rb"([^:]*+):[ \t]*+([^\r]*[^\r \t]|)[ \t]*\r\n").findall
-_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t -~\x80-\xff]*")
+_line = re.compile(TOKEN + rb":[\t -~\x80-\xff]*")
+_token = re.compile(TOKEN).fullmatch
 _bare_line_end = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 
@@ -170,6 +178,11 @@ _ORDINARY = _spellings(
 )
 
 
+def is_token(name: bytes) -> bool:
+    """Whether it can be the name of a field (RFC 9110 §5.1)."""
+    return _token(name) is not None
+
+
 def pick(fields: typing.Iterable[Field], wanted: frozenset[bytes]) -> dict[bytes, bytes]:
     """Find the fields that matter here, by their lower-cased names.
 
@@ -211,9 +224,9 @@ def connection_options(value: bytes | None) -> frozenset[bytes]:
     return options
 
 
-# What ends at this hop whether or not Connection says so, and the framing, which the exchange
-# writes anew: a length that is passed on by hand is how two hops come to disagree about it.
-_HOP_BY_HOP = frozenset(
+#: What ends at this hop whether or not Connection says so, and the framing, which the exchange
+#: writes anew: a length that is passed on by hand is how two hops come to disagree about it.
+HOP_BY_HOP = frozenset(
     [
         b"connection",
         b"proxy-connection",
@@ -268,7 +281,7 @@ FORWARDING = FieldNames(
     (b"x-forwarded", b"x-original-forwarded"),
 )
 
-_IMITATED = FORWARDING | FieldNames(_HOP_BY_HOP | {b"host", b"expect", b"trailer"}, (b"forwarded",))
+_IMITATED = FORWARDING | FieldNames(HOP_BY_HOP | {b"host", b"expect", b"trailer"}, (b"forwarded",))
 
 
 def is_look_alike(lowered: bytes) -> bool:
@@ -287,7 +300,7 @@ def is_look_alike(lowered: bytes) -> bool:
 
 def without_hop_by_hop(
     fields: typing.Iterable[Field],
-    connection: frozenset[bytes],
+    connection: frozenset[bytes] = _NO_OPTIONS,
     keep_upgrade: bool = False,
     also: typing.Container[bytes] = (),
 ) -> Fields:
@@ -298,12 +311,12 @@ def without_hop_by_hop(
     (:func:`is_look_alike`). ``Trailer`` stays. Forwarding fields are added after this, so that
     ``Connection: X-Forwarded-For`` removes the client's and not ours.
 
-    :param connection: the options of the message's own Connection field.
+    :param connection: the options of the message's own Connection field; none to begin with.
     :param keep_upgrade: let ``Upgrade`` pass; the exchange then says ``Connection: Upgrade``.
     :param also: further lower-case names that go; common fields (``_ORDINARY``) cannot be among
         them.
     """
-    gone = _HOP_BY_HOP - _UPGRADE if keep_upgrade else _HOP_BY_HOP
+    gone = HOP_BY_HOP - _UPGRADE if keep_upgrade else HOP_BY_HOP
     if connection <= _HARMLESS:
         return Fields(
             [

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from aluvia.edge.hashing_threads import NoThread
 from aluvia.edge.password_hashes import PasswordHash, password_bytes
+from aluvia.edge.request_fields import belongs_to_us
 from aluvia.edge.verdicts import Admitted, Asked, Authenticator, Denied, Verdict
 from aluvia.wire.head import parse_request_head
 from aluvia.wire.headers import Field
@@ -24,6 +25,7 @@ __all__ = [
     "capturedLogs",
     "cheap_hash",
     "formatEvent",
+    "sent_on",
     "value_of",
     "verdict_now",
 ]
@@ -49,6 +51,12 @@ def asked(
     lines = b"".join(b"%b: %b\r\n" % field for field in ((b"Host", host), *fields))
     head = parse_request_head(b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, lines), DEFAULT_LIMITS)
     return Asked(head, client, "https", "app.example", target)
+
+
+def sent_on(request: Asked, authenticator: Authenticator) -> list[Field]:
+    """What of a client's fields its backend gets, Host aside."""
+    removed = authenticator.removed
+    return [field for field in request.head.fields if not belongs_to_us(field[0], removed)]
 
 
 def cheap_hash(password: str, salt: bytes = b"salt salt") -> str:
