@@ -116,6 +116,45 @@ class OverTLSTests(EdgeCase):
             self.assertEqual(answer.status, 502)
             self.assertIn(b"tls_certificate_error", answer.header(b"proxy-status") or b"")
 
+    async def test_a_backend_by_its_endpoint(self) -> None:
+        """``tcp:`` and ``tls:`` with a host and a port, by which it is verified and called."""
+        plain = self.origin()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        inside = self.peer(FakeOrigin(reactor, context=context))
+        authority = BackendTLS(ca=self.authority.cert_pem.bytes().decode())
+        for way, origin, tls in (("tcp", plain, None), ("tls", inside, authority)):
+            for host in ("localhost", "127.0.0.1"):
+                place = f"{host}:{origin.port}"
+                there = Backend(id="b", endpoint=f"{way}:{place}", tls=tls)
+                self.route(there, preserve_host=False)
+                self.assertEqual(seen(await self.echo("/"), "Host"), [place])
+                self.route(there)
+                self.assertEqual(seen(await self.echo("/"), "Host"), [HOST])
+        # What no authority is named for is verified by the machine's.
+        self.route(Backend(id="b", endpoint=f"tls:localhost:{inside.port}"))
+        answer = await self.ask("/")
+        self.assertEqual(answer.status, 502)
+        self.assertIn(b"tls_certificate_error", answer.header(b"proxy-status") or b"")
+
+    async def test_misdirected_from_the_default(self) -> None:
+        """Whoever was shown the default may ask for what has no certificate, and for its own."""
+        self.route(backend(self.origin()), v_host="*")
+        client = await self.connect("https")
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        self.authority.configure_trust(context)
+        await client.start_tls(context, server_side=False, server_hostname="nobody.test")
+        for host, status in (
+            ("nobody.test", 200),
+            ("neither.test", 200),
+            (HOST, 200),
+            (OTHER, 421),
+            ("nobody.test", 200),
+        ):
+            answer = await self.ask("/", client=client, host=host)
+            self.assertEqual((host, answer.status), (host, status))
+
     async def test_plain_http_at_the_https_port(self) -> None:
         """It is refused, and others are served."""
         self.route(backend(self.origin()))
