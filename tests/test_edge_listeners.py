@@ -7,12 +7,14 @@ import json
 import ssl
 import struct
 import sys
+from pathlib import Path
 
 import attrs
 
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.ended import ConnectionEnded
 from aluvia.testing.http import read_response
+from tests.aluvia_process import pause
 from tests.edge_case import EdgeCase, Seen, backend, request
 
 #: What systemd does with a socket unit: bind, say so in the environment, and execute.
@@ -89,8 +91,24 @@ class SystemdTests(EdgeCase):
         await self.refuses(other, 78, "systemd:domain=INET:name=other", "no such socket")
 
 
+def is_unread(port: int, client_port: int) -> bool:
+    """Whether the one who listens at a port has yet to read something that a client has sent."""
+    ends = f":{port:04X}", f":{client_port:04X}"
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if local.endswith(ends[0]) and remote.endswith(ends[1]):
+            return not queues.endswith(":00000000")
+    return False
+
+
 class ProxyProtocolTests(EdgeCase):
     """A header before the first byte."""
+
+    async def send_alone(self, connection: FaultConnection, port: int, data: bytes) -> None:
+        """Send a piece, and wait until it was read: what follows is read apart from it."""
+        await connection.send(data)
+        while is_unread(port, connection.local_port):
+            await pause(0)
 
     async def heard(self, connection: FaultConnection, header: Header) -> None:
         """The answer to a request comes, and the backend has heard of the client."""
@@ -108,8 +126,7 @@ class ProxyProtocolTests(EdgeCase):
             asked = header.bytes + request("a.example")
             for cut in (len(header.bytes), 1, len(header.bytes) - 1, len(header.bytes) + 5):
                 connection = await self.connect(edge)
-                await connection.send(asked[:cut])
-                await connection.sleep(0.001)
+                await self.send_alone(connection, edge.port, asked[:cut])
                 await connection.send(asked[cut:])
                 await self.heard(connection, header)
                 # It is for the connection, not for the request.
@@ -117,8 +134,7 @@ class ProxyProtocolTests(EdgeCase):
                 await self.heard(connection, header)
             connection = await self.connect(edge)
             for at in range(len(asked)):
-                await connection.send(asked[at : at + 1])
-                await connection.sleep(0.001)
+                await self.send_alone(connection, edge.port, asked[at : at + 1])
             await self.heard(connection, header)
 
     async def test_before_tls(self) -> None:
@@ -132,8 +148,7 @@ class ProxyProtocolTests(EdgeCase):
         self.certificates.authority.configure_trust(context)
         for header in HEADERS:
             connection = await self.dial(edge.https)
-            await connection.send(header.bytes[:9])
-            await connection.sleep(0.001)
+            await self.send_alone(connection, edge.https, header.bytes[:9])
             await connection.send(header.bytes[9:])
             await connection.start_tls(context, server_side=False, server_hostname="a.example")
             await connection.send(request("a.example"))
