@@ -8,7 +8,7 @@ The body of an API's answer: read within a bound, and decoded from JSON.
     JSON                               what it says
     in a coding, or too long           Unwanted: what is still to come of it is not waited
                                        for, and its connection ends
-    cut short                          CutShort
+    cut short                          BodyCutShort
     anything else                      NO_JSON
 
 What is wrong with a body says nothing of the head before it: what becomes of the answer is for
@@ -23,12 +23,11 @@ import json
 import typing
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
-from twisted.web.client import ResponseDone
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
+
+from aluvia.net.bounded_body import BodyTooLongError, drop_body, read_bounded_body
 
 #: The longest body of an answer.
 BODY_BYTES = 1_048_576
@@ -46,10 +45,6 @@ NO_JSON: typing.Final = _NoJSON()
 
 class UnwantedBodyError(Exception):
     """A body is not read, or not to its end. The text is one sentence that says why."""
-
-
-class CutShortError(Exception):
-    """A body ended in its middle."""
 
 
 @implementer(IAgent)
@@ -91,58 +86,15 @@ async def read_body(response: IResponse, *, coded: bool) -> bytes:
 
     :param coded: whether it is in a coding.
     :raises UnwantedBodyError: it is, or it is longer than :data:`BODY_BYTES`.
-    :raises CutShortError: the connection ended before it did.
+    :raises BodyCutShortError: the connection ended before it did.
     """
-    reading: Deferred[bytes] = Deferred(lambda _: body.give_up())
-    body = _Body(None if coded else reading)
-    response.deliverBody(body)
     if coded:
-        body.give_up()
+        drop_body(response)
         raise UnwantedBodyError("Its body is in a coding, which was not asked for.")
-    return await reading
-
-
-class _Body(Protocol):
-    """
-    Takes a body up to the bound.
-
-    :param done: gets it; None where it is not wanted.
-    """
-
-    def __init__(self, done: Deferred[bytes] | None) -> None:
-        self._done = done
-        self._parts: list[bytes] = []
-        self._length = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        """Keep it, or give up."""
-        done = self._done
-        if done is None:
-            return
-        self._length += len(data)
-        if self._length <= BODY_BYTES:
-            self._parts.append(data)
-        else:
-            self.give_up()
-            done.errback(UnwantedBodyError(f"Its body is longer than {BODY_BYTES} bytes."))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end of the body, or of the connection within it."""
-        done, self._done = self._done, None
-        if done is None:
-            return
-        if reason.check(ResponseDone) is not None:
-            done.callback(b"".join(self._parts))
-        else:
-            done.errback(CutShortError())
-
-    def give_up(self) -> None:
-        """Close the connection: what is still to come is not wanted."""
-        self._done = None
-        self._parts.clear()
-        if self.transport is not None:
-            # Nothing of ours is queued, so it closes at once.
-            self.transport.loseConnection()
+    try:
+        return await read_bounded_body(response, BODY_BYTES)
+    except BodyTooLongError:
+        raise UnwantedBodyError(f"Its body is longer than {BODY_BYTES} bytes.") from None
 
 
 def decoded(content: bytes) -> object:

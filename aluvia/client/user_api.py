@@ -47,7 +47,6 @@ from aluvia import __version__
 from aluvia.client.answer_body import (
     BODY_BYTES,
     NO_JSON,
-    CutShortError,
     Identity,
     UnwantedBodyError,
     decoded,
@@ -57,6 +56,7 @@ from aluvia.client.answer_body import (
 from aluvia.client.answer_fields import entity_tag, monitor_address, retry_after
 from aluvia.client.config import is_failure
 from aluvia.errors import ApiError
+from aluvia.net.bounded_body import BodyCutShortError
 from aluvia.net.dial import Dialers
 from aluvia.net.endpoint import WebEndpoints
 from aluvia.net.errors import DialError
@@ -259,7 +259,7 @@ class UserAPI:
             body = decoded(await read_body(response, coded=agent.coded))
         except UnwantedBodyError as unwanted:
             unread = str(unwanted)
-        except (CutShortError, CancelledError) as error:
+        except (BodyCutShortError, CancelledError) as error:
             given_up = isinstance(error, CancelledError) and not deadline.passed
             if given_up or is_success(response.code):
                 raise
@@ -287,7 +287,7 @@ def _cause(error: BaseException) -> str:
     """One sentence about why there was no answer, without what was sent."""
     if isinstance(error, DialError):
         return error.detail
-    if isinstance(error, CutShortError):
+    if isinstance(error, BodyCutShortError):
         return "its answer was cut short."
     reasons = _reasons(error)
     if reasons:

@@ -11,21 +11,17 @@ import re
 import typing
 from http import HTTPStatus
 
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionClosed
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.python.failure import Failure
 from twisted.web.client import (
     RequestGenerationFailed,
     RequestTransmissionFailed,
-    ResponseDone,
     ResponseFailed,
 )
-from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
 from aluvia.edge.auth_fields import copies, is_sane
 from aluvia.edge.verdicts import Admitted, Denied, Verdict
+from aluvia.net.bounded_body import BodyCutShortError, BodyTooLongError, read_bounded_body
 from aluvia.net.errors import DialError
 from aluvia.wire.headers import without_hop_by_hop
 
@@ -112,48 +108,10 @@ async def _whole_body(response: IResponse) -> bytes:
 
     :raises AnswerError: it is too long, or ends in its middle.
     """
-    reading: Deferred[bytes] = Deferred(lambda _: body.give_up())
-    body = _Body(reading)
-    response.deliverBody(body)
-    return await reading
-
-
-class _Body(Protocol):
-    """Takes a body up to the bound."""
-
-    def __init__(self, done: Deferred[bytes]) -> None:
-        self._done: Deferred[bytes] | None = done
-        self._parts: list[bytes] = []
-        self._length = 0
-
-    def dataReceived(self, data: bytes) -> None:
-        """Keep it, or give up."""
-        done = self._done
-        if done is None:
-            return
-        self._length += len(data)
-        if self._length <= BODY_BYTES:
-            self._parts.append(data)
-        else:
-            self.give_up()
-            why = f"the body of its answer is longer than {BODY_BYTES} bytes."
-            done.errback(AnswerError("http_response_body_size", why))
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end of the body, or of the connection within it."""
-        done, self._done = self._done, None
-        if done is None:
-            return
-        # A server of HTTP/1.0 says that a body is at its end by closing.
-        if reason.check(ResponseDone, PotentialDataLoss) is not None:
-            done.callback(b"".join(self._parts))
-        else:
-            done.errback(AnswerError("http_response_incomplete", "its answer was cut short."))
-
-    def give_up(self) -> None:
-        """Close the connection: what is still to come is not wanted."""
-        self._done = None
-        self._parts.clear()
-        if self.transport is not None:
-            # Nothing of ours is queued, so it closes at once.
-            self.transport.loseConnection()
+    try:
+        return await read_bounded_body(response, BODY_BYTES, until_close=True)
+    except BodyTooLongError:
+        why = f"the body of its answer is longer than {BODY_BYTES} bytes."
+        raise AnswerError("http_response_body_size", why) from None
+    except BodyCutShortError:
+        raise AnswerError("http_response_incomplete", "its answer was cut short.") from None
