@@ -138,7 +138,6 @@ class Member(typing.Generic[T]):
     target: T = attrs.field(repr=False)
     weight: int
     admin: Admin
-    _now: typing.Callable[[], float] = attrs.field(repr=False)
     health: Health = Health.ALIVE
     active: int = 0
     failure_count: int = 0
@@ -158,12 +157,6 @@ class Member(typing.Generic[T]):
     def latency(self) -> float | None:
         """Time to the first byte of an answer, on average; seconds. None before the first."""
         return self.measured.seconds
-
-    @property
-    def in_slow_start(self) -> bool:
-        """Whether it has come back, and its share still grows."""
-        since = self.slow_since
-        return since is not None and 0 <= self._now() - since < SLOW_START_SECONDS
 
     def share(self, now: float) -> int:
         """How much of its share it has, in parts of :data:`SLOW_START_STEPS`."""

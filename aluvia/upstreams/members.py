@@ -270,7 +270,6 @@ class Members(typing.Generic[T]):
                 target=wanted.target,
                 weight=wanted.weight,
                 admin=wanted.admin,
-                now=self._now,
             )
         made_ready = wanted.admin is Admin.READY and member.admin is not Admin.READY
         member.weight = wanted.weight

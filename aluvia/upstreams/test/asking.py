@@ -9,6 +9,7 @@ import attrs
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.upstreams.member import SLOW_START_STEPS
 from aluvia.upstreams.members import Admin, Member, Members, Wanted
 
 CLIENT = "192.0.2.1"
@@ -106,6 +107,10 @@ class MembersCase(SynchronousTestCase):
         member = self.members.pick(client, tried)
         assert member is not None
         return Request(self.members, member, self.members.began(member))
+
+    def is_slow(self, member: Member[str]) -> bool:
+        """Whether it has come back, and its share still grows."""
+        return member.share(self.clock.seconds()) < SLOW_START_STEPS
 
     def asked(self, count: int, client: str = CLIENT) -> list[str]:
         """Send requests that go well, one after the other, and say where they went."""

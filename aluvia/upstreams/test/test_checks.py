@@ -63,7 +63,7 @@ class CheckTests(HealthCase):
         trial = self.ask()
         self.assertIs(a, trial.member)
         trial.answer().end()
-        self.assertEqual((False, True), (a.is_dead, a.in_slow_start))
+        self.assertEqual((False, True), (a.is_dead, self.is_slow(a)))
         self.assertEqual(["a revived"], self.told.take())
 
     def test_down_means_down(self) -> None:

@@ -6,7 +6,6 @@ from aluvia.upstreams.member import (
     EJECTION_SECONDS,
     MOST_EJECTION_SECONDS,
     SLOW_START_SECONDS,
-    SLOW_START_STEPS,
     Admin,
     Health,
     Member,
@@ -233,7 +232,7 @@ class SlowStartTests(MembersCase):
         a, _ = self.have("a", "b")
         self.kill(a)
         self.revive(a)
-        self.assertTrue(a.in_slow_start)
+        self.assertTrue(self.is_slow(a))
         shares = [self.share("a")]
         for _ in range(int(SLOW_START_SECONDS)):
             self.clock.advance(1)
@@ -242,7 +241,7 @@ class SlowStartTests(MembersCase):
         self.assertApproximates(10 / 40, shares[9], 0.01)
         self.assertEqual(sorted(shares), shares)
         self.assertEqual(0.5, shares[-1])
-        self.assertFalse(a.in_slow_start)
+        self.assertFalse(self.is_slow(a))
         self.assertFalse(self.members._restless)
 
     def test_nobody_else(self) -> None:
@@ -250,7 +249,7 @@ class SlowStartTests(MembersCase):
         (a,) = self.have("a")
         self.kill(a)
         self.ask().answer().end()
-        self.assertFalse(a.in_slow_start)
+        self.assertFalse(self.is_slow(a))
 
     def test_nobody_else_any_more(self) -> None:
         """A slow start is over when nobody is left to take the rest."""
@@ -258,7 +257,7 @@ class SlowStartTests(MembersCase):
         self.kill(a)
         self.revive(a)
         self.kill(b)
-        self.assertFalse(a.in_slow_start)
+        self.assertFalse(self.is_slow(a))
         self.assertEqual(1.0, self.share("a", 10))
 
     def test_death_in_it(self) -> None:
@@ -267,10 +266,10 @@ class SlowStartTests(MembersCase):
         self.kill(a)
         self.revive(a)
         self.kill(a)
-        self.assertFalse(a.in_slow_start)
+        self.assertFalse(self.is_slow(a))
         self.assertEqual(1, a.failure_count)
         self.revive(a)
-        self.assertTrue(a.in_slow_start)
+        self.assertTrue(self.is_slow(a))
 
     def test_clock_put_back(self) -> None:
         """It does not last for ever then."""
@@ -278,8 +277,7 @@ class SlowStartTests(MembersCase):
         self.kill(a)
         self.revive(a)
         self.clock.rightNow -= 10_000
-        self.assertFalse(a.in_slow_start)
-        self.assertEqual(SLOW_START_STEPS, a.share(self.clock.seconds()))
+        self.assertFalse(self.is_slow(a))
 
 
 class NobodyAliveTests(MembersCase):

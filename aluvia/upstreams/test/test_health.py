@@ -55,7 +55,7 @@ class RecoveryTests(HealthCase):
         self.assertNotIn("a", self.asked(3))
         trial.answer().end()
         self.assertFalse(a.is_dead)
-        self.assertTrue(a.in_slow_start)
+        self.assertTrue(self.is_slow(a))
         self.assertEqual([], self.looks(200))
 
     def test_bad(self) -> None:

@@ -159,7 +159,7 @@ class Life(stateful.RuleBasedStateMachine):
             dead = member.is_dead
             assert (member.dead_since is not None) is dead
             assert (member.failure_count > 0) is dead
-            assert not (dead and member.in_slow_start)
+            assert not (dead and member.slow_since is not None)
             assert not member.held or member.health is Health.DEAD
             until = member.ejected_until
             assert (until is not None) is (member.health is Health.DEAD and not member.held)
