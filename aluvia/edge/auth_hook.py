@@ -78,8 +78,9 @@ MOST_WAITING = 256
 CONNECTIONS = 16
 IDLE_SECONDS = 60
 
-# Said by us, or about the way of the client's request.
-_NEVER_SHOWN = FORWARDING | FieldNames(frozenset([b"host", b"expect", b"trailer"]))
+# Said by us, or about the way of the client's request. A question is a request of our own, and may
+# well be answered by way of an edge that the client's came by.
+_NEVER_SHOWN = FORWARDING | FieldNames(frozenset([b"cdn-loop", b"host", b"expect", b"trailer"]))
 # About what the client asks for.
 _OF_THE_REQUEST = FieldNames(frozenset([b"range"]), (b"content-", b"if-"))
 

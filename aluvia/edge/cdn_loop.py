@@ -13,6 +13,10 @@ rightly sends to the other. A loop that a restart falls into costs one more roun
 ``Via`` could tell the same, but is left as it comes, and none is added: for a server behind us it
 means that a proxy asks for others, and nginx then compresses nothing (``gzip_proxied``).
 
+What we ask ourselves, a hook's question or a probe, says nothing of this, nor of what came: it is a
+request of its own, which may rightly be answered by way of an edge that was passed already, or of
+this one.
+
 Who sends our name is answered, and no more; nobody can send so much that the head would not bound
 it. What is no good list of names goes on as it came: it is searched, and not parsed.
 """

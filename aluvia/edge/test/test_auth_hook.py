@@ -15,6 +15,7 @@ Answer = typing.Callable[[Request], bytes]
 
 #: What a client might say to pass for somebody else, or from elsewhere.
 FORGED = [
+    (b"CDN-Loop", b"edge-one"),
     (b"X-Forwarded-For", b"10.0.0.1"),
     (b"X-Forwarded-Method", b"GET"),
     (b"X-Forwarded-Uri", b"/public"),
