@@ -112,19 +112,29 @@ class Configuration:
 
     async def start(self) -> None:
         """
-        Read what is kept, and put it in force.
+        Read what is kept, and put it in force. Changes wait for that.
 
-        :raises StoreError: it cannot be read, or a document in it, which it names.
+        :raises StoreError: it cannot be read, or a document in it, which it names; then nothing can
+            be changed any more.
         """
-        found = await self._store.read(functools.partial(stored.load, dialers=self._dialers))
+        # A change that comes before all is read would be one of an empty snapshot.
+        await self._lock.acquire()
         try:
-            _judge(found.snapshot)
-            apply = self._live.prepare(Snapshot(), found.snapshot)
-        except Problem as problem:
-            raise _unusable(self._store, problem) from None
-        self.store_name = found.name
-        self.state = found.snapshot
-        apply()
+            found = await self._store.read(functools.partial(stored.load, dialers=self._dialers))
+            try:
+                _judge(found.snapshot)
+                apply = self._live.prepare(Snapshot(), found.snapshot)
+            except Problem as problem:
+                raise _unusable(self._store, problem) from None
+            self.store_name = found.name
+            self.state = found.snapshot
+            apply()
+        except BaseException:
+            # Those that wait have nothing to change.
+            self._over = True
+            raise
+        finally:
+            self._lock.release()
 
     async def stop(self) -> None:
         """Take no more changes, let everybody go who waits, and see the last one to its end."""

@@ -21,32 +21,36 @@ Its process is :mod:`aluvia.edge.service`; the REST API is a face over what is h
 
 from __future__ import annotations
 
-import functools
 import typing
 import uuid
 from pathlib import Path
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import DeferredLock, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from aluvia.api.problems import Problem
 from aluvia.api.site import BoundedSite
 from aluvia.edge.certificate_files import CertificateFiles
 from aluvia.edge.configuration import Configuration
 from aluvia.edge.events import EventBus
+from aluvia.edge.fields import Read
+from aluvia.edge.hashing_threads import NoThread
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
-from aluvia.edge.model import AuthProvider, KeyPair
+from aluvia.edge.model import AuthProvider, KeyPair, Snapshot
 from aluvia.edge.observing import Observing, SetLogLevel
 from aluvia.edge.passwords import hash_secrets
 from aluvia.edge.router import Router
-from aluvia.edge.routes_file import read_routes_file
+from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind, listen_stock, port_of
+from aluvia.process.sources import SettingsError
+from aluvia.process.statuses import CONFIG
 from aluvia.process.supervise import local_url
 from aluvia.store.engine import Store
 
@@ -111,6 +115,7 @@ class Edge:
             # Also before it listens, for what is configured by then.
             self.ingress.own.append(settings.api)
         self._files = _certificate_files(settings, self.ingress)
+        self._reading = DeferredLock()
         self._api: EdgeAPI | None = None
         self._api_site: BoundedSite | None = None
         self._api_port: IListeningPort | None = None
@@ -157,20 +162,47 @@ class Edge:
         """
         Read the routes file, if there is one, and put it in force.
 
-        :raises SettingsError: it cannot be used; what was in force stays so.
+        :raises SettingsError: it cannot be used, or not now; what was in force stays so.
         """
         path = self.settings.routes
         if path is None:
             return
-        # Passwords in it take their time to hash, and the reactor has none.
-        state = self._configuration.state
-        read = await self.ingress.threads.do(
-            functools.partial(read_routes_file, path, state, make_id, judge_pair=self._judge_pair)
-        )
-        for note in read.notes:
-            log.info("{path}: {note}", path=str(path), note=note)
+        # Of two readings the one that began last is in force in the end.
+        await self._reading.acquire()
+        try:
+            await self._read_routes(path)
+        except NoThread as error:
+            raise SettingsError(f"{path}: it was not read: {error}", CONFIG) from None
+        finally:
+            self._reading.release()
+
+    async def _read_routes(self, path: Path) -> None:
         before = self._configuration.state
-        after = await self._configuration.change(lambda _: read.value)
+
+        def over(file: RoutesFile, snapshot: Snapshot) -> Read[Snapshot]:
+            return file.over(snapshot, make_id, judge_pair=self._judge_pair)
+
+        def read() -> tuple[RoutesFile, Read[Snapshot]]:
+            file = RoutesFile(path, before.providers)
+            return file, over(file, before)
+
+        # Passwords in it take their time to hash, thousands of routes to judge, and the reactor has
+        # none.
+        file, found = await self.ingress.threads.do(read)
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            nonlocal before, found
+            if snapshot is not before:
+                # Something was changed meanwhile, and stays so where the file does not say it.
+                before, found = snapshot, over(file, snapshot)
+            return found.value
+
+        try:
+            after = await self._configuration.change(edit)
+        except Problem as problem:
+            raise file.refused(problem) from None
+        for note in found.notes:
+            log.info("{path}: {note}", path=str(path), note=note)
         if after is not before:
             log.info(
                 "{path} is in force; what was changed over the API in the sections that it has is "

@@ -20,7 +20,8 @@ nowhere else, PEM may stand in files of its own, beside this one or anywhere:
     tls of a backend                 clientCertFile, clientKeyFile, caFile
 
 Reading blocks, as reading a file does, and hashing the passwords that stand in it: it is for a
-thread, or for a program that nobody waits for.
+thread, or for a program that nobody waits for. What the file comes to depends on what is in force,
+which may change meanwhile: so that is a second step, and may be taken again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import attrs
 from aluvia.api.problems import Fault, Problem
 from aluvia.edge.bounds import FAULTS, FILE_NAME_CHARS, PEM_CHARS, ROUTES_FILE_BYTES
 from aluvia.edge.fields import DIALERS, JudgePair, MakeId, Read, read_snapshot
-from aluvia.edge.model import Snapshot
+from aluvia.edge.model import AuthProvider, Snapshot
 from aluvia.edge.passwords import hash_secrets_now
 from aluvia.edge.plain_fields import limited
 from aluvia.edge.reading import Wrong
@@ -44,7 +45,7 @@ from aluvia.process.sources import SettingsError, contents
 from aluvia.process.statuses import CONFIG
 from aluvia.telemetry.logs import escape
 
-__all__ = ["RoutesFileError", "read_routes_file"]
+__all__ = ["RoutesFile", "RoutesFileError", "read_routes_file"]
 
 _OF_PAIRS: typing.Final = {"certFile": "cert", "keyFile": "key"}
 _OF_BACKENDS: typing.Final = {
@@ -66,6 +67,66 @@ class RoutesFileError(SettingsError):
         self.faults = tuple(faults)
 
 
+class RoutesFile:
+    """
+    A routes file that has been read: itself, the files that it names, and hashes of its passwords.
+
+    :param path: TOML if it ends in ``.toml``, and JSON otherwise.
+    :param known: the providers that are in force, whose hashes stay where passwords fit them.
+    :raises RoutesFileError: it cannot be read, or is no such file.
+    """
+
+    def __init__(self, path: Path, known: typing.Mapping[str, AuthProvider]) -> None:
+        self._path = path
+        self._files = _Files(path.parent)
+        document = _parsed(path)
+        self._files.put_into(document)
+        try:
+            self._document = hash_secrets_now(document, known)
+        except Problem as problem:
+            raise self._error(problem.faults) from None
+
+    def over(
+        self,
+        before: Snapshot,
+        make_id: MakeId,
+        *,
+        dialers: typing.Collection[str] = DIALERS,
+        judge_pair: JudgePair | None = None,
+    ) -> Read[Snapshot]:
+        """
+        What it comes to.
+
+        :param before: what is in force; the sections that the file has not stay those of it.
+        :raises RoutesFileError: it has faults.
+        """
+        try:
+            read = read_snapshot(
+                self._document,
+                make_id,
+                before,
+                partial=True,
+                dialers=dialers,
+                judge_pair=judge_pair,
+            )
+        except Problem as problem:
+            raise self._error(problem.faults) from None
+        if self._files.faults:
+            raise self._error()
+        return read
+
+    def refused(self, problem: Problem) -> RoutesFileError:
+        """What to raise where what it comes to cannot be put in force."""
+        if problem.faults:
+            return self._error(problem.faults)
+        return RoutesFileError(escape(f"{self._path}: {problem.detail}"))
+
+    def _error(self, faults: typing.Sequence[Fault] = ()) -> RoutesFileError:
+        told = self._files.told(faults)[:FAULTS]
+        lines = (escape(f"{self._path}: {fault.pointer or '/'}: {fault.detail}") for fault in told)
+        return RoutesFileError("\n".join(lines), told)
+
+
 def read_routes_file(
     path: Path,
     before: Snapshot,
@@ -75,35 +136,14 @@ def read_routes_file(
     judge_pair: JudgePair | None = None,
 ) -> Read[Snapshot]:
     """
-    Read a routes file.
+    Read a routes file, and what it comes to, where nothing changes meanwhile.
 
     :param path: TOML if it ends in ``.toml``, and JSON otherwise.
     :param before: what is in force.
     :raises RoutesFileError: it cannot be read, or is no such file, or has faults.
     """
-    files = _Files(path.parent)
-    document = _parsed(path)
-    files.put_into(document)
-    try:
-        read = read_snapshot(
-            hash_secrets_now(document, before.providers),
-            make_id,
-            before,
-            partial=True,
-            dialers=dialers,
-            judge_pair=judge_pair,
-        )
-    except Problem as problem:
-        raise _error(path, files.told(problem.faults)) from None
-    if files.faults:
-        raise _error(path, files.faults)
-    return read
-
-
-def _error(path: Path, faults: typing.Sequence[Fault]) -> RoutesFileError:
-    faults = faults[:FAULTS]
-    lines = (escape(f"{path}: {fault.pointer or '/'}: {fault.detail}") for fault in faults)
-    return RoutesFileError("\n".join(lines), faults)
+    file = RoutesFile(path, before.providers)
+    return file.over(before, make_id, dialers=dialers, judge_pair=judge_pair)
 
 
 def _parsed(path: Path) -> object:

@@ -5,7 +5,7 @@ The table of its states is :mod:`aluvia.process.door_service`'s. To start is to 
 put in force what is in it and in the routes file, and then to bind the ports, so that there is no
 moment in which a host has no route. A store, a routes file or a certificate that is no good ends
 the process with status 78, a port that is taken with 73. SIGHUP reads the routes file and the
-certificates again, and reopens the access log.
+certificates again, and reopens the access log; one that comes during the start does so behind it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import typing
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from aluvia.api.problems import Problem
 from aluvia.edge.api_token import have_token
 from aluvia.edge.edge import Edge
 from aluvia.edge.ingress import Ingress
@@ -50,7 +49,6 @@ class EdgeService(DoorService):
     statuses = (
         (StoreError, CONFIG),
         (SettingsError, CONFIG),
-        (Problem, CONFIG),
         (ValueError, CONFIG),
         (OSError, CANNOT_CREATE),
     )
@@ -70,6 +68,8 @@ class EdgeService(DoorService):
         super().__init__(reactor, environ, settings.port_file, settings.drain_timeout, set_signal)
         self.settings = settings
         self.edge: Edge | None = None
+        self._up = False
+        self._hung_up_meanwhile = False
         self._environ = environ
         self._set_log_level = set_log_level
         self._connect = connect
@@ -83,6 +83,7 @@ class EdgeService(DoorService):
         :raises ValueError: the token, the routes file or a certificate is no good.
         :raises OSError: a port, or a file.
         """
+        self._up = self._hung_up_meanwhile = False
         settings = self.settings
         for line in advice(settings):
             log.warn("{line}", line=line)
@@ -99,6 +100,9 @@ class EdgeService(DoorService):
         if token.ours:
             log.info("The API's token is in {path}", path=str(token.path))
         await edge.start()
+        self._up = True
+        if self._hung_up_meanwhile:
+            self.read_again()
         ports = {name: edge.ingress.place(name)[1] for name in edge.ingress.ports}
         urls = {f"{name}_url": url for name, url in edge.urls.items()}
         return {**ports, **urls, "api": edge.api_port}
@@ -126,7 +130,9 @@ class EdgeService(DoorService):
     def read_again(self) -> None:
         """SIGHUP: the routes file, the certificates, and a new file for the access log."""
         edge = self.edge
-        if edge is None:
+        if edge is None or not self._up:
+            # What it means to read again may have been read before it was changed, or not yet.
+            self._hung_up_meanwhile = True
             return
         edge.reopen_access_log()
         edge.read_certificates()
@@ -135,5 +141,5 @@ class EdgeService(DoorService):
         reading.addErrback(lambda failure: log.failure("SIGHUP: reading failed.", failure))
 
     def _not_read(self, failure: typing.Any) -> None:
-        failure.trap(SettingsError, Problem)
+        failure.trap(SettingsError)
         log.error("SIGHUP: the routes stay as they were: {why}", why=failure.getErrorMessage())

@@ -8,7 +8,7 @@ import attrs
 from twisted.internet.defer import Deferred, gatherResults
 
 from aluvia.api.problems import Problem
-from aluvia.edge.configuration import CHANGED, Edit
+from aluvia.edge.configuration import CHANGED, Configuration, Edit
 from aluvia.edge.model import (
     Backend,
     Snapshot,
@@ -247,6 +247,33 @@ class StartTests(ConfigurationCase):
         with self.assertRaises(StoreDamagedError) as caught:
             await self.started()
         self.assertIn("There is no such entry point.", str(caught.exception))
+
+    async def test_a_change_during_the_start(self) -> None:
+        """It waits, and is made of what was read."""
+        await self.configuration.change(adding("a"))
+        again = Configuration(self.store, self.live, self.bus, self.clock)
+        starting = Deferred.fromCoroutine(again.start())
+        await again.change(adding("b"))
+        await starting
+        self.assertEqual(list(again.state.routes), ["a", "b"])
+        self.assertEqual(await self.kept(), again.state)
+
+    async def test_a_change_during_a_start_that_fails(self) -> None:
+        """Nothing comes of it: there is nothing that it could change."""
+        await self.configuration.change(adding("a"))
+        document = {"id": "a", "vHost": "a.example", "authProvider": "nobody"}
+        await self.store.write(
+            lambda connection: resources.put(connection, "route", "a", {"document": document}, 1, 1)
+        )
+        before = await self.revision()
+        again = Configuration(self.store, self.live, self.bus, self.clock)
+        starting = Deferred.fromCoroutine(again.start())
+        changing = Deferred.fromCoroutine(again.change(adding("b")))
+        with self.assertRaises(StoreDamagedError):
+            await starting
+        with self.assertRaises(Problem):
+            await changing
+        self.assertEqual(await self.revision(), before)
 
     async def test_dialers(self) -> None:
         """What an endpoint begins with is known by whoever starts."""
