@@ -11,7 +11,7 @@ The configuration that is in force, and the one way in which it changes.
     is judged    as a whole; 422
     is prepared  all that can fail is made, and not used yet; 422
     is kept      what is different, in one transaction, which is on the disk when it is over; 507
-                 where that is full, 503 where it fails
+                 where that is full, 503 where it fails, 422 for what could not be read again
     is in force  then it is told
 
 Until it is kept, whatever fails leaves everything as it was. From then on it goes to its end,
@@ -33,9 +33,9 @@ from aluvia.api.problems import RETRY_AFTER, Problem, busy
 from aluvia.api.watch import Watch
 from aluvia.edge import stored
 from aluvia.edge.events import Event, EventBus, EventName
-from aluvia.edge.fields import DIALERS, judge_snapshot
+from aluvia.edge.fields import DIALERS
 from aluvia.edge.model import Certificate, Route, Snapshot
-from aluvia.edge.snapshots import why_overfull
+from aluvia.edge.snapshots import see_that_it_can_be
 from aluvia.edge.stored import Difference
 from aluvia.store.engine import Store
 from aluvia.store.errors import StoreBusyError, StoreDamagedError, StoreError, StoreFullError
@@ -122,10 +122,11 @@ class Configuration:
         try:
             found = await self._store.read(functools.partial(stored.load, dialers=self._dialers))
             try:
-                _judge(found.snapshot)
                 apply = self._live.prepare(Snapshot(), found.snapshot)
             except Problem as problem:
-                raise _unusable(self._store, problem) from None
+                raise StoreDamagedError(
+                    f"{self._store.path}: {stored.why_unusable(problem)}"
+                ) from None
             self.store_name = found.name
             self.state = found.snapshot
             apply()
@@ -171,7 +172,7 @@ class Configuration:
             changes = stored.differences(before, after)
             if not changes:
                 return before
-            _judge(after)
+            see_that_it_can_be(after)
             apply = self._live.prepare(before, after)
             if dry_run:
                 return after
@@ -184,7 +185,9 @@ class Configuration:
             self._lock.release()
 
     async def _keep(self, before: Snapshot, after: Snapshot, changes: list[Difference]) -> Snapshot:
-        write = functools.partial(stored.keep, before=before, after=after, changes=changes)
+        write = functools.partial(
+            stored.keep, before=before, after=after, changes=changes, dialers=self._dialers
+        )
         try:
             return await self._store.write(write)
         except StoreBusyError:
@@ -210,20 +213,6 @@ class Configuration:
         self.watch.changed(CHANGED)
 
 
-def _judge(snapshot: Snapshot) -> None:
-    """
-    Judge a snapshot as a whole.
-
-    :raises Problem: 422; 409, if there is too much in it.
-    """
-    overfull = why_overfull(snapshot)
-    if overfull is not None:
-        raise Problem(409, "too_many", overfull)
-    faults = judge_snapshot(snapshot)
-    if faults:
-        raise Problem(422, "invalid_fields", "The parts do not go together.", faults)
-
-
 def _to_its_end(work: Deferred[T]) -> Deferred[T]:
     """What comes of some work; who does not wait for it any more does not end it."""
     told: Deferred[T] = Deferred()
@@ -235,12 +224,3 @@ def _to_its_end(work: Deferred[T]) -> Deferred[T]:
 
     work.addCallbacks(told.callback, failed)
     return told
-
-
-def _unusable(store: Store, problem: Problem) -> StoreError:
-    """The documents can be read, each for itself, and not be used."""
-    why = "; ".join(f"{fault.pointer} {fault.detail}" for fault in problem.faults)
-    return StoreDamagedError(
-        f"{store.path}: what is kept cannot be used ({why or problem.detail}); put a backup of the "
-        "file in its place, or move it away to begin with an empty one"
-    )

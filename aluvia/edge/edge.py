@@ -107,7 +107,7 @@ class Edge:
         self._movable = movable
         self._store = Store(settings.db, reactor.callFromThread)
         self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
-        self._router = Router(self._configuration)
+        self._router = Router(self._configuration, judge_pair=self._judge_pair)
         self._observing = Observing(
             self.ingress, reactor.seconds, settings.log_level, set_log_level
         )

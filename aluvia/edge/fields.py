@@ -49,6 +49,7 @@ __all__ = [
     "Read",
     "backend_document",
     "certificate_document",
+    "judge_certificate",
     "judge_route",
     "judge_snapshot",
     "provider_document",
@@ -168,6 +169,21 @@ def judge_route(
         raise Problem(422, "invalid_fields", "Some fields are not what they must be.", [fault])
     reading = Reading(None, dialers, judge_pair)
     return read_document(ROUTE, document, reading, before).value
+
+
+def judge_certificate(
+    certificate: Certificate,
+    before: Certificate | None = None,
+    *,
+    judge_pair: JudgePair | None = None,
+) -> Certificate:
+    """
+    Judge a certificate that was written in Python, and return it in its canonical spelling.
+
+    :raises Problem: 422, with pointers into :func:`certificate_document`.
+    """
+    document = certificate_document(certificate, secrets=True)
+    return read_certificate(document, before, judge_pair=judge_pair).value
 
 
 def route_document(route: Route, *, secrets: bool = False) -> Document:

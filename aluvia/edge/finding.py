@@ -8,10 +8,10 @@ a vhost of the same spelling.
 from __future__ import annotations
 
 from aluvia.api.problems import Problem
-from aluvia.edge.model import Backend, Route, Snapshot
+from aluvia.edge.model import Backend, Certificate, Route, Snapshot
 from aluvia.edge.name_fields import v_host_of
 
-__all__ = ["find_backend", "find_route", "route_named", "see_that_there_is_room"]
+__all__ = ["certificate_for", "find_backend", "find_route", "route_named", "see_that_there_is_room"]
 
 
 def find_route(snapshot: Snapshot, name: str) -> Route:
@@ -57,6 +57,11 @@ def find_backend(snapshot: Snapshot, name: str, backend_id: str) -> tuple[Route,
         if backend.id == backend_id:
             return route, backend
     raise Problem(404, "not_found", "There is no such backend.")
+
+
+def certificate_for(snapshot: Snapshot, domain: str) -> Certificate | None:
+    """The certificate for this domain, in any spelling; None if there is none."""
+    return snapshot.certificates.get(v_host_of({"vHost": domain}) or domain)
 
 
 def see_that_there_is_room(snapshot: Snapshot, route: Route, before: Route | None) -> None:

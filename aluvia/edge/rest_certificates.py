@@ -11,6 +11,7 @@ import typing
 
 from aluvia.edge.answering import named
 from aluvia.edge.fields import Read, certificate_document
+from aluvia.edge.finding import certificate_for
 from aluvia.edge.model import Certificate, Snapshot
 from aluvia.edge.name_fields import v_host_of
 from aluvia.edge.observed import Observed
@@ -40,7 +41,7 @@ class Certificates:
 
     def find(self, snapshot: Snapshot, name: str) -> Certificate | None:
         """By its domain, in any spelling."""
-        return snapshot.certificates.get(v_host_of({"vHost": name}) or name)
+        return certificate_for(snapshot, name)
 
     def replaced(self, snapshot: Snapshot, document: Document) -> Certificate | None:
         """The one for the same domain."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 import attrs
 
 from aluvia.edge.configuration import Configuration
-from aluvia.edge.fields import judge_route
-from aluvia.edge.finding import find_backend, find_route, see_that_there_is_room
+from aluvia.edge.fields import JudgePair, judge_certificate, judge_route
+from aluvia.edge.finding import certificate_for, find_backend, find_route, see_that_there_is_room
 from aluvia.edge.model import AdminState, Backend, Certificate, Route, Snapshot
 from aluvia.edge.snapshots import (
     with_backend,
@@ -30,10 +30,14 @@ class Router:
     The routes of an edge.
 
     :param configuration: started.
+    :param judge_pair: says what is wrong with a certificate that is new.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self, configuration: Configuration, *, judge_pair: JudgePair | None = None
+    ) -> None:
         self._configuration = configuration
+        self._judge_pair = judge_pair
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -47,27 +51,29 @@ class Router:
         :return: the route as it is in force.
         :raises Problem: 409 if there is such a route; 422 if it cannot be.
         """
-        judged = judge_route(route)
 
         def edit(snapshot: Snapshot) -> Snapshot:
+            judged = self._judged(route)
             see_that_there_is_room(snapshot, judged, None)
             return with_route(snapshot, judged)
 
-        return (await self._configuration.change(edit)).routes[judged.id]
+        return (await self._configuration.change(edit)).routes[route.id]
 
     async def put_route(self, route: Route) -> Route:
         """
         Have this route in place of the one with its id, if there is one.
 
+        :return: the route as it is in force.
         :raises Problem: 409 if another route is for the same; 422 if it cannot be.
         """
-        judged = judge_route(route)
 
         def edit(snapshot: Snapshot) -> Snapshot:
-            see_that_there_is_room(snapshot, judged, snapshot.routes.get(judged.id))
+            before = snapshot.routes.get(route.id)
+            judged = self._judged(route, before)
+            see_that_there_is_room(snapshot, judged, before)
             return with_route(snapshot, judged)
 
-        return (await self._configuration.change(edit)).routes[judged.id]
+        return (await self._configuration.change(edit)).routes[route.id]
 
     async def remove_route(self, name: str) -> None:
         """
@@ -90,7 +96,7 @@ class Router:
         def edit(snapshot: Snapshot) -> Snapshot:
             route = find_route(snapshot, name)
             changed = with_backend(snapshot, route, backend).routes[route.id]
-            return with_route(snapshot, judge_route(changed))
+            return with_route(snapshot, self._judged(changed, route))
 
         await self._configuration.change(edit)
 
@@ -126,11 +132,26 @@ class Router:
 
         :raises Problem: 422 if it cannot be used.
         """
-        await self._configuration.change(lambda snapshot: with_certificate(snapshot, certificate))
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            before = certificate_for(snapshot, certificate.domain)
+            return with_certificate(
+                snapshot, judge_certificate(certificate, before, judge_pair=self._judge_pair)
+            )
+
+        await self._configuration.change(edit)
 
     async def remove_certificate(self, domain: str) -> None:
         """Show it no more. Harmless where there is none."""
-        await self._configuration.change(lambda snapshot: without_certificate(snapshot, domain))
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            known = certificate_for(snapshot, domain)
+            return snapshot if known is None else without_certificate(snapshot, known.domain)
+
+        await self._configuration.change(edit)
+
+    def _judged(self, route: Route, before: Route | None = None) -> Route:
+        return judge_route(route, before, judge_pair=self._judge_pair)
 
     async def _become(self, name: str, backend_id: str, admin: AdminState) -> None:
         def edit(snapshot: Snapshot) -> Snapshot:

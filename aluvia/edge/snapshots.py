@@ -1,4 +1,4 @@
-"""Snapshots with one thing more, or other, or less, as an edit makes them; and what they hold."""
+"""Snapshots with one thing more, or other, or less, as edits make them; and what they may hold."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import typing
 
 import attrs
 
+from aluvia.api.problems import Problem
 from aluvia.edge import bounds
+from aluvia.edge.fields import judge_snapshot
 from aluvia.edge.model import AuthProvider, Backend, Certificate, Route, Snapshot
 
 __all__ = [
+    "see_that_it_can_be",
     "why_overfull",
     "with_backend",
     "with_certificate",
@@ -79,6 +82,20 @@ def why_overfull(snapshot: Snapshot) -> str | None:
     if any(len(route.backends) > bounds.BACKENDS for route in snapshot.routes.values()):
         return f"A route may have {bounds.BACKENDS} backends, and no more."
     return None
+
+
+def see_that_it_can_be(snapshot: Snapshot) -> None:
+    """
+    Judge a snapshot as a whole.
+
+    :raises Problem: 422; 409, if there is too much in it.
+    """
+    overfull = why_overfull(snapshot)
+    if overfull is not None:
+        raise Problem(409, "too_many", overfull)
+    faults = judge_snapshot(snapshot)
+    if faults:
+        raise Problem(422, "invalid_fields", "The parts do not go together.", faults)
 
 
 def _without(things: typing.Mapping[str, T], key: str) -> dict[str, T]:

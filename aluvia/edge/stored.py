@@ -20,11 +20,22 @@ from sqlalchemy import Connection
 from aluvia.api.problems import Problem
 from aluvia.edge import fields
 from aluvia.edge.model import AuthProvider, Backend, Certificate, Route, Snapshot
+from aluvia.edge.snapshots import see_that_it_can_be
 from aluvia.store import resources
+from aluvia.store.errors import StoreDamagedError
 from aluvia.store.resources import Resource
 from aluvia.store.revisions import next_revision, store_name
 
-__all__ = ["CERTIFICATE", "PROVIDER", "ROUTE", "Difference", "Stored", "differences", "load"]
+__all__ = [
+    "CERTIFICATE",
+    "PROVIDER",
+    "ROUTE",
+    "Difference",
+    "Stored",
+    "differences",
+    "load",
+    "why_unusable",
+]
 
 ROUTE = "route"
 CERTIFICATE = "certificate"
@@ -85,14 +96,20 @@ def differences(before: Snapshot, after: Snapshot) -> list[Difference]:
 
 
 def keep(
-    connection: Connection, before: Snapshot, after: Snapshot, changes: typing.Sequence[Difference]
+    connection: Connection,
+    before: Snapshot,
+    after: Snapshot,
+    changes: typing.Sequence[Difference],
+    dialers: typing.Collection[str] = fields.DIALERS,
 ) -> Snapshot:
     """
     Write what is different; in the store's thread, in a transaction.
 
+    :param dialers: those that this edge has.
     :return: ``after``, with the revisions that its things have now, and in the order in which they
         will be read again.
     :raises StoreError: it is not to be committed.
+    :raises Problem: 422; nor is this: it would not be the same when it is read again.
     """
     made: dict[tuple[str, str], Thing] = {}
     first = next_revision(connection, len(changes))
@@ -103,7 +120,9 @@ def keep(
             resources.remove(connection, each.kind, each.key, seen)
         else:
             thing = _stamped(each, each.after, revision)
-            resources.put(connection, each.kind, each.key, _body(thing), revision, seen)
+            body = _body(thing)
+            _see_that_it_reads_back(each, Resource(each.kind, each.key, body, revision, 0), dialers)
+            resources.put(connection, each.kind, each.key, body, revision, seen)
             made[each.kind, each.key] = thing
     return Snapshot(
         routes=_ordered(ROUTE, before.routes, after.routes, made),
@@ -119,22 +138,52 @@ def load(connection: Connection, dialers: typing.Collection[str]) -> Stored:
     Certificates are not judged again: one that has expired meanwhile is no reason not to start.
 
     :param dialers: those that this edge has.
-    :raises StoreDamagedError: a document that cannot be read, by its name.
+    :raises StoreDamagedError: a document that cannot be read, by its name; or those that there are
+        do not go together.
     """
     found: dict[str, dict[str, typing.Any]] = {ROUTE: {}, CERTIFICATE: {}, PROVIDER: {}}
     for resource in resources.every(connection):
         try:
             thing = _read(resource, dialers)
         except Problem as problem:
-            why = "; ".join(f"{fault.pointer} {fault.detail}" for fault in problem.faults)
-            raise resources.unreadable(resource.kind, resource.key, why or problem.detail) from None
+            raise resources.unreadable(resource.kind, resource.key, _why(problem)) from None
         if _key(thing) != resource.key:
             raise resources.unreadable(resource.kind, resource.key, "it is of another name")
         found[resource.kind][resource.key] = thing
-    return Stored(
-        store_name(connection),
-        Snapshot(routes=found[ROUTE], certificates=found[CERTIFICATE], providers=found[PROVIDER]),
+    snapshot = Snapshot(
+        routes=found[ROUTE], certificates=found[CERTIFICATE], providers=found[PROVIDER]
     )
+    try:
+        see_that_it_can_be(snapshot)
+    except Problem as problem:
+        raise StoreDamagedError(why_unusable(problem)) from None
+    return Stored(store_name(connection), snapshot)
+
+
+def why_unusable(problem: Problem) -> str:
+    """What to say of documents that can be read, each for itself, and not be used."""
+    return (
+        f"what is kept cannot be used ({_why(problem)}); put a backup of the file in its place, or "
+        "move it away to begin with an empty one"
+    )
+
+
+def _why(problem: Problem) -> str:
+    told = "; ".join(f"{fault.pointer} {fault.detail}" for fault in problem.faults)
+    return told or problem.detail
+
+
+def _see_that_it_reads_back(
+    each: Difference, resource: Resource, dialers: typing.Collection[str]
+) -> None:
+    """Nobody would know before the next start, and that would fail."""
+    detail = f"The {each.kind} {each.key!r} is not as it would be read again."
+    try:
+        read = _read(resource, dialers)
+    except Problem as problem:
+        raise Problem(422, "invalid_fields", detail, problem.faults) from None
+    if _key(read) != each.key or read != each.after:
+        raise Problem(422, "invalid_fields", detail)
 
 
 def _read(resource: Resource, dialers: typing.Collection[str]) -> Thing:

@@ -278,9 +278,14 @@ class StartTests(ConfigurationCase):
     async def test_dialers(self) -> None:
         """What an endpoint begins with is known by whoever starts."""
         route = attrs.evolve(ROUTE, backends=(Backend(id="t", endpoint="tunnel:x"),))
-        await self.configuration.change(lambda snapshot: with_route(snapshot, route))
+        with self.assertRaises(Problem):
+            await self.configuration.change(lambda snapshot: with_route(snapshot, route))
+        dialers = ("tcp", "tls", "tunnel")
+        await self.store.close()
+        with_tunnels = await self.started(dialers=dialers)
+        await with_tunnels.change(lambda snapshot: with_route(snapshot, route))
         await self.store.close()
         with self.assertRaises(StoreDamagedError):
             await self.started()
-        again = await self.started(dialers=("tcp", "tls", "tunnel"))
+        again = await self.started(dialers=dialers)
         self.assertEqual(again.state.routes["a"].backends, route.backends)

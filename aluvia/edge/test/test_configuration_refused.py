@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 
 import attrs
@@ -10,21 +11,19 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater
 
 from aluvia.api.problems import Fault, Problem
-from aluvia.edge import configuration
+from aluvia.edge import bounds, configuration
 from aluvia.edge.configuration import CHANGED, Edit
-from aluvia.edge.model import (
-    Snapshot,
-)
-from aluvia.edge.snapshots import (
-    with_route,
-)
+from aluvia.edge.model import Backend, BearerProvider, KeyPair, Route, Snapshot
+from aluvia.edge.snapshots import with_certificate, with_provider, with_route
 from aluvia.edge.test.configuration_case import (
+    CERTIFICATE,
     ROUTE,
     ConfigurationCase,
     HeldStore,
     adding,
     reactor,
 )
+from aluvia.edge.test.rest_case import KEY
 from aluvia.store import resources
 from aluvia.store.errors import StoreBusyError, StoreError, StoreFullError
 
@@ -123,11 +122,83 @@ class RefusedTests(ConfigurationCase):
         found = await self.store.read(resources.every)
         self.assertEqual([each.key for each in found], ["b", "c"])
 
-    async def test_too_many(self) -> None:
-        """More than may be are not made."""
-        self.patch(configuration, "why_overfull", lambda snapshot: "There may be no more.")
-        problem = await self.refused(adding("b"))
+    async def too_many(self, bound: str, edit: Edit) -> str:
+        """Why a third thing is refused where two are as many as there may be."""
+        self.patch(bounds, bound, 2)
+        problem = await self.refused(edit)
         self.assertEqual((problem.status, problem.code), (409, "too_many"))
+        return problem.detail
+
+    async def test_too_many_routes(self) -> None:
+        """There may be so many, and no more."""
+        await self.configuration.change(adding("a", "b"))
+        detail = await self.too_many("ROUTES", adding("c"))
+        self.assertEqual(detail, "There may be 2 routes, and no more.")
+
+    async def test_too_many_certificates(self) -> None:
+        """Nor of these."""
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            domain = f"{len(snapshot.certificates)}.example"
+            return with_certificate(snapshot, attrs.evolve(CERTIFICATE, domain=domain))
+
+        for _ in range(2):
+            await self.configuration.change(edit)
+        detail = await self.too_many("CERTIFICATES", edit)
+        self.assertEqual(detail, "There may be 2 certificates, and no more.")
+
+    async def test_too_many_providers(self) -> None:
+        """Nor of these."""
+
+        def edit(snapshot: Snapshot) -> Snapshot:
+            return with_provider(snapshot, BearerProvider(id=f"{len(snapshot.providers)}"))
+
+        for _ in range(2):
+            await self.configuration.change(edit)
+        detail = await self.too_many("PROVIDERS", edit)
+        self.assertEqual(detail, "There may be 2 providers, and no more.")
+
+    async def test_too_many_backends(self) -> None:
+        """Of one route; others have their own."""
+
+        def with_backends(*ids: str) -> Edit:
+            backends = tuple(Backend(id=id, hostname="10.0.0.1", port=80) for id in ids)
+            route = Route(id="r", v_host="r.example", backends=backends)
+            return lambda snapshot: with_route(snapshot, route)
+
+        await self.configuration.change(lambda snapshot: with_route(snapshot, ROUTE))
+        await self.configuration.change(with_backends("one", "two"))
+        detail = await self.too_many("BACKENDS", with_backends("one", "two", "three"))
+        self.assertEqual(detail, "A route may have 2 backends, and no more.")
+
+    async def test_what_could_not_be_read_again(self) -> None:
+        """It would be found out at the next start, which it would keep from starting."""
+        edits: tuple[Edit, ...] = (
+            *(
+                functools.partial(with_certificate, certificate=attrs.evolve(CERTIFICATE, **other))
+                for other in (
+                    {"domain": "A.example."},
+                    {"domain": "*"},
+                    {"pair": KeyPair(cert="x", key=KEY)},
+                )
+            ),
+            *(
+                functools.partial(with_route, route=attrs.evolve(ROUTE, **other))
+                for other in (
+                    {"v_host": "A.example"},
+                    {"retries": -1},
+                    {"headers": (("A", "1"), ("A", "2"))},
+                )
+            ),
+            *(
+                functools.partial(with_provider, provider=BearerProvider(**other))
+                for other in ({"id": ""}, {"id": "b", "tokens": (("a", "A" * 64),)})
+            ),
+        )
+        for edit in edits:
+            problem = await self.refused(edit)
+            self.assertEqual(problem.status, 422)
+            self.assertIn("is not as it would be read again", problem.detail)
 
     async def test_bug(self) -> None:
         """What nobody has thought of leaves everything as it was as well, and the next works."""
