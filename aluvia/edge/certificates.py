@@ -87,8 +87,8 @@ class CertificateMap:
     """
     All certificates of one moment, by name. The names that it is asked for are canonical.
 
-    :ivar routes: those of routes, in the order in which these were made.
-    :ivar certificates: those of ``/certificates``, in that order.
+    :ivar routes: those of routes, in the order of these.
+    :ivar certificates: those of ``/certificates``, in their order.
     :ivar files: those of a directory.
     :ivar given: ``--default-certificate``.
     :ivar default: what is shown to who asks for a name that no certificate is for, or for none.

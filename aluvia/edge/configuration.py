@@ -203,6 +203,9 @@ class Configuration:
     def _tell(self, changes: list[Difference]) -> None:
         at = self._clock.seconds()
         for each in changes:
+            if each.change == "moved":
+                # It is as it was.
+                continue
             thing = each.after or each.before
             if isinstance(thing, Route):
                 data = {"id": thing.id, "vHost": thing.v_host, "change": each.change}

@@ -310,7 +310,8 @@ class Snapshot:
     """
     All that an edge is configured with, at one moment.
 
-    The mappings are in the order in which their things were made; they are not to be changed.
+    The mappings are in the order in which their things were made, or were put all together; they
+    are not to be changed.
 
     :ivar routes: by id.
     :ivar certificates: by domain.

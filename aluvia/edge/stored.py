@@ -60,39 +60,60 @@ class Stored:
 @attrs.frozen
 class Difference:
     """
-    One thing that is not as it was.
+    One thing that is not as it was, or not where it was.
 
     :ivar kind: :data:`ROUTE`, :data:`CERTIFICATE` or :data:`PROVIDER`.
     :ivar key: its id, or its domain.
     :ivar before: None if it is new.
     :ivar after: None if it is gone.
+    :ivar moved: whether it was there, and stands now behind others that were behind it, or that are
+        new.
     """
 
     kind: str
     key: str
     before: Thing | None
     after: Thing | None
+    moved: bool = False
 
     @property
     def change(self) -> str:
-        """``added``, ``changed`` or ``removed``."""
+        """``added``, ``changed``, ``moved`` or ``removed``."""
         if self.before is None:
             return "added"
-        return "changed" if self.after is not None else "removed"
+        if self.after is None:
+            return "removed"
+        return "moved" if self.before == self.after else "changed"
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[Difference]:
-    """What is different in one of them from the other; what is gone comes first."""
+    """
+    What is different in one of them from the other; what is gone comes first, and the rest in the
+    order of ``after``.
+    """
     gone: list[Difference] = []
     there: list[Difference] = []
     for kind in (ROUTE, CERTIFICATE, PROVIDER):
         old, new = _things(before, kind), _things(after, kind)
         gone += [Difference(kind, key, old[key], None) for key in old if key not in new]
-        for key, value in new.items():
+        stayed = _stayed(old, new)
+        for at, (key, value) in enumerate(new.items()):
             known = old.get(key)
-            if known is not value and known != value:
-                there.append(Difference(kind, key, known, value))
+            moved = known is not None and at >= stayed
+            if moved or (known is not value and known != value):
+                there.append(Difference(kind, key, known, value, moved))
     return gone + there
+
+
+def _stayed(old: typing.Mapping[str, Thing], new: typing.Mapping[str, Thing]) -> int:
+    """How many of the first ones were there in this order: whatever is behind them is put there."""
+    survivors = (key for key in old if key in new)
+    at = 0
+    for key, known in zip(new, survivors, strict=False):
+        if key != known:
+            break
+        at += 1
+    return at
 
 
 def keep(
@@ -106,8 +127,8 @@ def keep(
     Write what is different; in the store's thread, in a transaction.
 
     :param dialers: those that this edge has.
-    :return: ``after``, with the revisions that its things have now, and in the order in which they
-        will be read again.
+    :return: ``after``, with the revisions that its things have now. They will be read again in its
+        order; what has moved, and is as it was otherwise, keeps its revision.
     :raises StoreError: it is not to be committed.
     :raises Problem: 422; nor is this: it would not be the same when it is read again.
     """
@@ -118,16 +139,20 @@ def keep(
         if each.after is None:
             assert seen is not None  # or nothing is different
             resources.remove(connection, each.kind, each.key, seen)
-        else:
+            continue
+        if each.change != "moved":
             thing = _stamped(each, each.after, revision)
             body = _body(thing)
             _see_that_it_reads_back(each, Resource(each.kind, each.key, body, revision, 0), dialers)
             resources.put(connection, each.kind, each.key, body, revision, seen)
-            made[each.kind, each.key] = thing
+            made[each.kind, each.key], seen = thing, revision
+        if each.moved:
+            assert seen is not None  # it was there
+            resources.move(connection, each.kind, each.key, revision, seen)
     return Snapshot(
-        routes=_ordered(ROUTE, before.routes, after.routes, made),
-        certificates=_ordered(CERTIFICATE, before.certificates, after.certificates, made),
-        providers=_ordered(PROVIDER, before.providers, after.providers, made),
+        routes=_as_kept(ROUTE, before.routes, after.routes, made),
+        certificates=_as_kept(CERTIFICATE, before.certificates, after.certificates, made),
+        providers=_as_kept(PROVIDER, before.providers, after.providers, made),
     )
 
 
@@ -242,16 +267,14 @@ def _backends(route: Route, before: Route | None, revision: int) -> tuple[Backen
     )
 
 
-def _ordered(
+def _as_kept(
     kind: str,
     before: typing.Mapping[str, T],
     after: typing.Mapping[str, T],
     made: typing.Mapping[tuple[str, str], Thing],
 ) -> dict[str, T]:
-    """Those that were there, in their order, and behind them those that are new."""
-    keys = [key for key in before if key in after]
-    keys += [key for key in after if key not in before]
-    return {key: typing.cast(T, made.get((kind, key), before.get(key))) for key in keys}
+    """Those that are other than they were as they were written, the others as they were."""
+    return {key: typing.cast(T, made.get((kind, key), before.get(key))) for key in after}
 
 
 def _document(resource: Resource) -> object:

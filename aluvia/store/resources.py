@@ -6,7 +6,8 @@ document means is the caller's to say as well; here it is kept, with its revisio
 
 Each document that is put takes a revision of its own, so that ``made``, the revision at which it
 came to be, gives an order that is the same after every start: what is changed keeps its place, and
-what is removed and made anew goes to the end.
+what is removed and made anew goes to the end. What is to stand elsewhere is moved to the end, and
+behind it what is to stand behind it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from aluvia.store.database import RECOVERY
 from aluvia.store.errors import RevisionConflictError, StoreDamagedError
 from aluvia.store.schema import RESOURCES
 
-__all__ = ["Body", "Resource", "every", "put", "remove", "unreadable"]
+__all__ = ["Body", "Resource", "every", "move", "put", "remove", "unreadable"]
 
 #: What is kept of one: an object.
 Body: typing.TypeAlias = typing.Mapping[str, typing.Any]
@@ -35,7 +36,7 @@ class Resource:
     One document, as it is kept.
 
     :ivar revision: of the last change to it.
-    :ivar made: the one at which it was made.
+    :ivar made: the one at which it was made, or moved.
     """
 
     kind: str
@@ -47,7 +48,7 @@ class Resource:
 
 def every(connection: Connection) -> list[Resource]:
     """
-    All of them, in the order in which they were made.
+    All of them, in the order in which they were made or moved.
 
     The file is looked through first, since what SQLite does not find it does not miss.
 
@@ -95,6 +96,19 @@ def remove(connection: Connection, kind: str, key: str, seen: int) -> None:
     :raises RevisionConflictError: it is not as it was seen; nothing is to be committed.
     """
     if connection.execute(delete(RESOURCES).where(_is(kind, key, seen))).rowcount != 1:
+        raise _other(kind, key)
+
+
+def move(connection: Connection, kind: str, key: str, made: int, seen: int) -> None:
+    """
+    Have it stand behind all others. It stays as it is, with its revision.
+
+    :param made: a number of :func:`~aluvia.store.revisions.next_revision` that no other has.
+    :param seen: its revision.
+    :raises RevisionConflictError: it is not as it was seen; nothing is to be committed.
+    """
+    change = update(RESOURCES).where(_is(kind, key, seen)).values(made=made)
+    if connection.execute(change).rowcount != 1:
         raise _other(kind, key)
 
 

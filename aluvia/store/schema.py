@@ -12,8 +12,8 @@ one schema at a time. (A change before the first release makes a new number, and
                ``rules`` is a list of strings in JSON. By their revisions they have an index, so
                that who follows them reads what changed, and not all there is
 ``resources``  documents by what they are and what they are called: a body of JSON, the revision
-               that made it what it is, and ``made``, the one at which it came to be, which gives
-               their order
+               that made it what it is, and ``made``, the one at which it came to be, or to stand
+               where it does, which gives their order
 =============  =====================================================================================
 """
 

@@ -51,8 +51,25 @@ class ConfigurationTests(RestCase):
         self.assertEqual(len(self.live.applied), applied + 1)
         self.assertEqual(self.configuration.state, self.first)
         self.assertEqual(answer["authProviders"], backup["authProviders"])
-        # What is made anew stands behind what stayed.
-        self.assertEqual([each["id"] for each in answer["routes"]], ["a", "b"])
+        # In its places.
+        self.assertEqual([each["id"] for each in answer["routes"]], ["b", "a"])
+
+    async def test_order(self) -> None:
+        """Another order alone is a change too, of all of it and of nothing in it."""
+        document = await self.backup("config")
+        one, all_of_it = await self.get("routes/b"), await self.get("config")
+        document["routes"].reverse()
+        self.events.clear()
+        reply = await self.ask("PUT", "config?dry_run=1", body=document)
+        self.assertEqual(reply.json(), document)
+        self.assertEqual((await self.get("config")).body, all_of_it.body)
+        reply = await self.ask("PUT", "config", body=document)
+        self.assertEqual((reply.status, reply.json()), (200, document))
+        self.assertNotEqual(reply.fields["etag"], all_of_it.fields["etag"])
+        self.assertEqual((await self.get("config")).json(), document)
+        again = await self.get("routes/b")
+        self.assertEqual(again.fields["etag"], one.fields["etag"])
+        self.assertEqual(self.events, [])
 
     async def test_without_secrets(self) -> None:
         """What comes without them keeps those that there are, if it is the same otherwise."""

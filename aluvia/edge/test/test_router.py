@@ -9,7 +9,7 @@ import attrs
 from aluvia.api.problems import Problem
 from aluvia.edge.edge import Edge
 from aluvia.edge.key_pairs import judge_pair
-from aluvia.edge.model import AdminState, Backend, Certificate, KeyPair, Snapshot
+from aluvia.edge.model import AdminState, Backend, Certificate, KeyPair, Route, Snapshot
 from aluvia.edge.test import issuing
 from aluvia.edge.test.edge_case import HOST
 from aluvia.edge.test.whole_edge_case import WholeEdgeCase
@@ -21,6 +21,11 @@ BEGINS, ENDS = 0.0, 4_000_000_000.0
 def issued(name: str = HOST, ends: float = ENDS) -> KeyPair:
     """A pair for a name."""
     return issuing.issue(name, begins=BEGINS, ends=ends)
+
+
+def put(before: Snapshot, after: Snapshot) -> Snapshot:
+    """Have something in place of all that there is."""
+    return after
 
 
 class RouterTests(WholeEdgeCase):
@@ -142,3 +147,29 @@ class RouterTests(WholeEdgeCase):
         await self.router.remove_certificate("EDGE.TEST:443")
         self.assertEqual(self.state(), Snapshot())
         await self.router.remove_certificate("EDGE.TEST")
+
+
+class OrderTests(WholeEdgeCase):
+    """The order of a whole configuration, which says which certificate is the default."""
+
+    async def test_after_a_restart(self) -> None:
+        """It is that of what was put, whatever was there before; then, and after a restart."""
+        names = {letter: f"{letter}.test" for letter in "abcd"}
+        routes = {letter: Route(id=letter, v_host=name) for letter, name in names.items()}
+        pairs = {name: issued(name) for name in names.values()}
+        edge = await self.start()
+        for order in ("ab", "cab", "cba", "bdc", "dbca", "acbd"):
+            domains = [names[letter] for letter in order]
+            wanted = Snapshot(
+                routes={letter: routes[letter] for letter in order},
+                certificates={name: Certificate(domain=name, pair=pairs[name]) for name in domains},
+            )
+            await edge._configuration.change(functools.partial(put, after=wanted))
+            for _ in range(2):
+                self.assertEqual([route.id for route in edge.router.routes], [*order])
+                self.assertEqual([*edge._configuration.state.certificates], domains)
+                shown = edge.ingress.certificates.map.default
+                assert shown is not None
+                self.assertEqual(shown.domain, domains[0])
+                await edge.stop()
+                edge = await self.start()

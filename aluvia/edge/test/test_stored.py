@@ -95,8 +95,8 @@ class StoredTests(SynchronousTestCase):
     @given(st.lists(snapshots, max_size=4))
     def test_histories(self, history: list[Snapshot]) -> None:
         """
-        After each change the store has in it what is in force: the same things, in the same order,
-        with the same revisions; and exactly what differs has a new one.
+        After each change the store has in it what is in force: what was wanted, in the order in
+        which it was, with the same revisions; and exactly what differs has a new one.
         """
         database = Database(MEMORY)
         self.addCleanup(database.close)
@@ -111,7 +111,8 @@ class StoredTests(SynchronousTestCase):
             self.assertEqual(kept, wanted)
             self.assertEqual(found, kept)
             for kind in ("routes", "certificates", "providers"):
-                self.assertEqual([*getattr(found, kind)], [*getattr(kept, kind)])
+                self.assertEqual([*getattr(kept, kind)], [*getattr(wanted, kind)])
+                self.assertEqual([*getattr(found, kind)], [*getattr(wanted, kind)])
                 old, new = getattr(state, kind), getattr(kept, kind)
                 for key, thing in new.items():
                     same = old.get(key) == thing
@@ -122,6 +123,26 @@ class StoredTests(SynchronousTestCase):
                 self.assertGreater(revision, latest)
             state = kept
         database.close()
+
+    def test_changes(self) -> None:
+        """What is told of the difference: nothing of what stays in its place."""
+        routes = {id: Route(id=id, v_host=f"{id}.example") for id in "abcde"}
+        before = Snapshot(routes={id: routes[id] for id in "abcd"})
+        for order, changes in (
+            ("abcd", []),
+            ("abcde", ["e added"]),
+            ("bd", ["a removed", "c removed"]),
+            ("abdc", ["d moved", "c moved"]),
+            ("abecd", ["e added", "c moved", "d moved"]),
+            ("dabe", ["c removed", "d moved", "a moved", "b moved", "e added"]),
+        ):
+            after = Snapshot(routes={id: routes[id] for id in order})
+            found = stored.differences(before, after)
+            self.assertEqual([f"{each.key} {each.change}" for each in found], changes)
+        other = attrs.evolve(routes["a"], retries=5)
+        after = Snapshot(routes={"b": routes["b"], "a": other})
+        found = stored.differences(Snapshot(routes={"a": routes["a"], "b": routes["b"]}), after)
+        self.assertEqual([f"{each.key} {each.change}" for each in found], ["b moved", "a changed"])
 
     def test_backends(self) -> None:
         """A backend that stays as it is keeps its revision, wherever it stands in its route."""

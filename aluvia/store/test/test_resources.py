@@ -70,6 +70,17 @@ class ResourceTests(DatabaseCase):
         self.put("b")
         self.assertEqual(self.keys(), ["a", "c", "b"])
 
+    def test_moved(self) -> None:
+        """To the end, as it is; if it is as it was seen."""
+        seen = {key: self.put(key) for key in ("b", "a", "c")}
+        with self.database.writing() as connection:
+            made = next_revision(connection)
+            resources.move(connection, "route", "a", made, seen["a"])
+        self.assertEqual(self.keys(), ["b", "c", "a"])
+        self.assertEqual((self.every()[2].revision, self.every()[2].made), (2, 4))
+        with self.assertRaises(RevisionConflictError), self.database.writing() as connection:
+            resources.move(connection, "route", "a", next_revision(connection), made)
+
     def test_kinds(self) -> None:
         """Things of two kinds may be called the same."""
         self.put("a", "1")
