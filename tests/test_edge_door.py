@@ -201,6 +201,21 @@ class NoStartTests(DoorCase):
         for edge, (_, status, said) in zip(edges, cases, strict=True):
             await self.refuses(edge, status, *said)
 
+    async def test_must_not_happen_two_edges_with_one_store(self) -> None:
+        """The second does not start, and can be checked; it does when the first was killed."""
+        edge, _, _ = await self.start()
+        said = f"{edge.db}: another process works with it"
+        await self.refuses(self.spawn_edge(db=edge.db), TAKEN, said)
+        checked = await self.run_command(
+            *(*TWISTD, "-n", "--pidfile=", "aluvia-edge", "--check", "--db", str(edge.db)),
+            ALUVIA_API_TOKEN=TOKEN,
+        )
+        self.assertEqual((checked.status, checked.stderr), (0, ""))
+        edge.kill()
+        await edge.wait()
+        again = await self.edge(db=edge.db)
+        self.assertEqual((await self.visit(again, "a.example")).status, 200)
+
     async def test_must_not_happen_a_corrupt_store_starting_silently_empty(self) -> None:
         """
         Whatever is wrong with the file, it refuses, changes nothing of it, and says how to go on;

@@ -105,7 +105,7 @@ class Edge:
         self._reactor = reactor
         self._token = token
         self._movable = movable
-        self._store = Store(settings.db, reactor.callFromThread)
+        self._store = Store(settings.db, reactor.callFromThread, alone=True)
         self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
         self._router = Router(self._configuration, judge_pair=self._judge_pair)
         self._observing = Observing(
@@ -144,6 +144,7 @@ class Edge:
         """
         Read what is kept, put it in force, and listen.
 
+        :raises StoreInUseError: another edge runs with that store.
         :raises StoreError: the store cannot be opened, or is not ours, or is damaged.
         :raises SettingsError: the routes file cannot be used; it has a line for each fault.
         :raises ValueError: a certificate cannot be used, or there is no such socket.

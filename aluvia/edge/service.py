@@ -4,8 +4,9 @@ The edge's process: an :class:`~aluvia.edge.edge.Edge`, and what a supervisor se
 The table of its states is :mod:`aluvia.process.door_service`'s. To start is to open the store, to
 put in force what is in it and in the routes file, and then to bind the ports, so that there is no
 moment in which a host has no route. A store, a routes file or a certificate that is no good ends
-the process with status 78, a port that is taken with 73. SIGHUP reads the routes file and the
-certificates again, and reopens the access log; one that comes during the start does so behind it.
+the process with status 78, a port that is taken, or a store that another edge has, with 73. SIGHUP
+reads the routes file and the certificates again, and reopens the access log; one that comes during
+the start does so behind it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from aluvia.net.dial import Connect
 from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CANNOT_CREATE, CONFIG
-from aluvia.store.errors import StoreError
+from aluvia.store.errors import StoreError, StoreInUseError
 
 __all__ = ["EdgeService"]
 
@@ -47,6 +48,7 @@ class EdgeService(DoorService):
     """
 
     statuses = (
+        (StoreInUseError, CANNOT_CREATE),
         (StoreError, CONFIG),
         (SettingsError, CONFIG),
         (ValueError, CONFIG),

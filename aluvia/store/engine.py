@@ -34,6 +34,7 @@ from twisted.python.failure import Failure
 
 from aluvia.store.database import MEMORY, Database
 from aluvia.store.errors import StoreBusyError, StoreError
+from aluvia.store.lock import StoreLock
 
 __all__ = ["CallFromThread", "Store"]
 
@@ -55,10 +56,16 @@ class Store:
     :param path: absolute: a daemon changes its directory; or
         :data:`~aluvia.store.database.MEMORY`.
     :param call_from_thread: calls in the reactor's thread.
+    :param alone: nobody else may have it open so while it is; others may still read it, and make
+        copies of it.
     """
 
-    def __init__(self, path: Path, call_from_thread: CallFromThread) -> None:
+    def __init__(
+        self, path: Path, call_from_thread: CallFromThread, *, alone: bool = False
+    ) -> None:
         self.path = path
+        self._alone = alone and path != MEMORY
+        self._lock: StoreLock | None = None
         self._writer = self._reader = _Thread("aluvia-store-writer", call_from_thread)
         if path != MEMORY:
             self._reader = _Thread("aluvia-store-reader", call_from_thread)
@@ -67,9 +74,12 @@ class Store:
         """
         Open the file, and make it if it is not there.
 
+        :raises StoreInUseError: somebody else has it, alone.
         :raises StoreError: it cannot be opened, or is not ours. :meth:`close` is still to be
             called.
         """
+        if self._alone:
+            self._lock = StoreLock(self.path)
         await self._writer.start(lambda: Database(self.path))
         if self._reader is not self._writer:
             await self._reader.start(lambda: Database(self.path, create=False))
@@ -108,7 +118,13 @@ class Store:
         The writer's connection is the last: what was written ahead comes into the file when nobody
         else has it open. Of two that close at one moment neither would see to that.
         """
-        return self._reader.stop().addCallback(lambda _: self._writer.stop())
+        closed = self._reader.stop().addCallback(lambda _: self._writer.stop())
+        return closed.addCallback(lambda _: self._unlock())
+
+    def _unlock(self) -> None:
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
 
 
 class _Thread:

@@ -7,6 +7,10 @@ class StoreError(Exception):
     """The store could not do it: no such file, not our file, a full disk, another one's lock."""
 
 
+class StoreInUseError(StoreError):
+    """Another process works with it, and is to be the only one. Once that has ended it can be."""
+
+
 class StoreFullError(StoreError):
     """There is no room on the disk. Nothing was changed."""
 
