@@ -55,6 +55,7 @@ class Bounds:
     :ivar connections: at once.
     :ivar head_bytes: of a request line and its fields together.
     :ivar body_bytes: of a body; it is held in memory.
+    :ivar longer_bodies: the same for paths that have another bound, as they are sent.
     :ivar request_seconds: in which a request is whole, from its first byte on.
     :ivar idle_seconds: from the connection, or the last answer, to the first byte of a request.
     """
@@ -64,6 +65,7 @@ class Bounds:
     body_bytes: int
     request_seconds: float
     idle_seconds: float
+    longer_bodies: typing.Mapping[bytes, int] = attrs.field(factory=dict)
 
 
 class BoundedRequest(Request):
@@ -82,7 +84,7 @@ class BoundedRequest(Request):
         """
         super().gotLength(length)
         self.setHeader(b"Date", datetimeToString())
-        most = self._bounded_channel.site.bounds.body_bytes
+        most = self._bounded_channel.most_of_a_body()
         if length is None:
             self._refuse_body(Problem(411, "length_required", "A body must say its length."))
         elif length > most:
@@ -167,6 +169,12 @@ class BoundedChannel(HTTPChannel):
     def silent(self) -> bool:
         """Whether it is between two requests, or before the first."""
         return self._idle
+
+    def most_of_a_body(self) -> int:
+        """How many bytes the body may have of the request whose head is read."""
+        bounds = self.site.bounds
+        path = self._path.partition(b"?")[0]
+        return bounds.longer_bodies.get(path, bounds.body_bytes)
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the client; also those that waited behind an answer."""

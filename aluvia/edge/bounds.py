@@ -64,3 +64,8 @@ FILE_NAME_CHARS: typing.Final = 4_096
 
 #: A routes file.
 ROUTES_FILE_BYTES: typing.Final = 8 * 1_048_576
+
+#: What the API is sent.
+SENT_BYTES: typing.Final = 8 * 1_048_576
+#: All of it, for ``PUT /config``: ten thousand certificates with their chains are long.
+CONFIG_BYTES: typing.Final = 64 * 1_048_576

@@ -23,6 +23,7 @@ from aluvia.api.refusals import answer_errors
 from aluvia.api.rest import rest_site
 from aluvia.api.site import BoundedSite, Bounds
 from aluvia.edge.answering import Answering
+from aluvia.edge.bounds import CONFIG_BYTES, SENT_BYTES
 from aluvia.edge.configuration import Configuration
 from aluvia.edge.events import EventBus
 from aluvia.edge.model import Backend
@@ -43,8 +44,9 @@ __all__ = ["BOUNDS", "EdgeAPI"]
 BOUNDS = Bounds(
     connections=512,
     head_bytes=16_384,
-    # A whole configuration, as long as a file of it may be; of whoever shows the token.
-    body_bytes=8 * 1_048_576,
+    # Of whoever shows the token.
+    body_bytes=SENT_BYTES,
+    longer_bodies={f"{BASE}/config".encode("ascii"): CONFIG_BYTES},
     request_seconds=30.0,
     idle_seconds=30.0,
 )

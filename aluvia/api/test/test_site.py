@@ -121,6 +121,24 @@ class SiteTests(SynchronousTestCase):
             200,
         )
 
+    def test_longer_bodies(self) -> None:
+        """A path may have a bound of its own, whatever its query, and it alone."""
+        most = BOUNDS.body_bytes + 1
+        self.site.bounds = attrs.evolve(BOUNDS, longer_bodies={b"/all": most})
+        for target, length, taken in (
+            ("/all", most, True),
+            ("/all?a=/b", most, True),
+            ("/all", most + 1, False),
+            ("/all/", most, False),
+            ("/?/all", most, False),
+        ):
+            transport = self.connect()
+            transport.deliver(head("PUT", target, f"Content-Length: {length}"))
+            if not taken:
+                self.assert_problem(Reply(transport.value()), 413, "body_too_long")
+            else:
+                self.assertEqual(transport.value(), b"")
+
     def test_no_length(self) -> None:
         """A chunked body is refused, and nobody is asked for it."""
         reply = self.send(

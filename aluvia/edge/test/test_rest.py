@@ -70,6 +70,14 @@ class TokenTests(RestCase):
         length = f"Content-Length: {rest.BOUNDS.body_bytes + 1}"
         reply = await self.ask("POST", "routes", length)
         self.assert_problem(reply, 413, "body_too_long")
+        # All of it together may be longer.
+        most = rest.BOUNDS.longer_bodies[b"/api/v1/config"]
+        for target in ("config", "config?dry_run=1"):
+            self.assertEqual(self.begin("PUT", target, f"Content-Length: {most}").value(), b"")
+            reply = await self.ask("PUT", target, f"Content-Length: {most + 1}")
+            self.assert_problem(reply, 413, "body_too_long")
+        reply = await self.ask("PUT", "config/", length)
+        self.assert_problem(reply, 413, "body_too_long")
         reply = await self.ask("POST", "routes", "Transfer-Encoding: chunked")
         self.assert_problem(reply, 411, "length_required")
 
