@@ -127,6 +127,8 @@ class Ingress(Door):
             )
             self._listen("https", settings.https, inside)
             self.proxy.https_port = self.place("https")[1]
+        if settings.public_https_port is not None:
+            self.proxy.https_port = settings.public_https_port
         self.admit(settings.max_connections_per_address)
 
     def _listen(self, name: str, listener: Listener, factory: IProtocolFactory) -> None:

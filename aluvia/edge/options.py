@@ -132,6 +132,14 @@ OPTIONS: tuple[Option, ...] = (
         "where it listens inside TLS [default: 0.0.0.0:8443]",
     ),
     EdgeOption(
+        "public-https-port",
+        "public_https_port",
+        Number(1, 65_535, whole=True),
+        "PORT",
+        "where clients reach --https, if that is another port than it has here; autoHttps sends "
+        "them there [default: that of --https]",
+    ),
+    EdgeOption(
         "api",
         "api",
         Place(),

@@ -51,7 +51,8 @@ class ReverseProxy:
 
     :param door: whose it is.
     :ivar routes: what is in force.
-    :ivar https_port: where clients are sent that are to use TLS; None where nothing listens.
+    :ivar https_port: where clients are sent that are to use TLS; None for the usual port, where
+        nothing listens here.
     :ivar cdn_loop: by which a request that comes back is known.
     :ivar live: the requests and streams that are under way.
     :ivar access_log: None where none is kept.

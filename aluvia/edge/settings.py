@@ -32,6 +32,7 @@ class Settings:
 
     :ivar http: where it listens; None for nowhere.
     :ivar https: where it listens inside TLS; None for nowhere.
+    :ivar public_https_port: where clients reach that, if it is not the port that it has here.
     :ivar api: where the REST API listens; port 0 for any free one.
     :ivar api_token_file: the operator's own; see :mod:`aluvia.edge.api_token`.
     :ivar db: the store's file, or :data:`IN_MEMORY`.
@@ -52,6 +53,7 @@ class Settings:
 
     http: Listener | None = _HTTP
     https: Listener | None = _HTTPS
+    public_https_port: int | None = None
     api: Place = ("127.0.0.1", 8901)
     api_token_file: Path | None = None
     db: Path = attrs.field(factory=lambda: Path("edge.db").absolute())

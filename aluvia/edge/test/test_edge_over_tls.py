@@ -8,7 +8,7 @@ import typing
 import attrs
 import trustme
 
-from aluvia.edge.model import Backend, BackendTLS, Certificate, KeyPair
+from aluvia.edge.model import Backend, BackendTLS, Certificate, KeyPair, Snapshot
 from aluvia.edge.test.edge_case import ANYWHERE, HOST, EdgeCase, backend, reactor, seen
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.http import Response, read_response
@@ -68,6 +68,18 @@ class OverTLSTests(EdgeCase):
         self.use(certificates={**self.state.certificates, HOST: self.certificate(HOST)})
         self.assertEqual((await self.ask("/", client=before)).status, 200)
         self.assertEqual((await self.ask_tls()).status, 200)
+
+    async def test_sent_to_a_port_that_is_mapped(self) -> None:
+        """Clients are sent where they reach it, which may be another port than it has here."""
+        for public, place in ((443, HOST), (1443, f"{HOST}:1443")):
+            for https in (ANYWHERE, None):
+                self.open(https=https, public_https_port=public)
+                self.state = Snapshot()
+                self.use(certificates={HOST: self.certificate(HOST)})
+                self.route(auto_https=True)
+                answer = await self.ask("/a?b")
+                self.assertEqual(answer.status, 308)
+                self.assertEqual(answer.header(b"location"), f"https://{place}/a?b".encode())
 
     async def test_sent_to_https(self) -> None:
         """308 where there is a certificate; not for a challenge, nor for who is there already."""

@@ -88,6 +88,13 @@ class SettingsTests(TapCase):
         ):
             self.assertEqual(self.parse(*words).max_connections_per_address, most)
 
+    def test_the_public_port(self) -> None:
+        """That of --https, unless it is said."""
+        self.assertIsNone(self.parse().public_https_port)
+        self.assertEqual(self.parse("--public-https-port", "443").public_https_port, 443)
+        config = self.file("public-https-port = 443")
+        self.assertEqual(self.parse("--config", config).public_https_port, 443)
+
     def test_the_access_log(self) -> None:
         """A file, or standard output, which is no file of that name."""
         self.assertEqual(self.parse("--access-log", "-").access_log, STANDARD_OUTPUT)
@@ -127,6 +134,8 @@ class MistakeTests(TapCase):
             (["--trusted-proxy", "10.0.0.0/8,x"], "--trusted-proxy: must be a network"),
             (["--default-certificate", "x"], "--default-certificate: wants --default-key"),
             (["--default-key", "x"], "--default-key: wants --default-certificate"),
+            (["--public-https-port", "0"], "--public-https-port: must be a whole number from 1"),
+            (["--public-https-port", "none"], "--public-https-port: must be a whole number"),
             (["--https", "none", "--certificates", "x"], "--certificates: is for --https"),
             (
                 ["--https", "none", "--default-key", "x", "--default-certificate", "x"],
