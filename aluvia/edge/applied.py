@@ -13,6 +13,7 @@ import functools
 import random
 import typing
 
+import attrs
 from twisted.logger import Logger
 
 from aluvia.api.problems import Fault, Problem
@@ -25,6 +26,7 @@ from aluvia.edge.model import HealthCheck, Route, Snapshot
 from aluvia.edge.news import News
 from aluvia.edge.reverse import ReverseProxy
 from aluvia.edge.routing import RouteTable
+from aluvia.edge.verdicts import Authenticator
 from aluvia.net.addresses import literal
 from aluvia.net.errors import DialError
 from aluvia.net.guard import Guard
@@ -39,6 +41,19 @@ log = Logger()
 Apply = typing.Callable[[], None]
 
 _LOCAL = ("localhost", ".localhost")
+
+
+@attrs.frozen
+class _Change:
+    """
+    What becomes of a route.
+
+    :ivar live: it, as it runs; made, and not in use, if it is new.
+    """
+
+    terms: Terms
+    wanted: list[Wanted[Place]]
+    live: LiveRoute
 
 
 class Applied:
@@ -77,7 +92,7 @@ class Applied:
         :raises Problem: 422; with pointers into the whole document.
         """
         faults: list[Fault] = []
-        changes = [
+        places = [
             (route, self._wanted(route, f"/routes/{at}/backends", faults))
             for at, route in enumerate(after.routes.values())
             if self._is_new(route, before, after)
@@ -86,7 +101,7 @@ class Applied:
             raise Problem(422, "invalid_fields", "This cannot be put to work.", faults=faults)
         apply_certificates = self._certificates.prepare(after)
         try:
-            apply_providers = self._authenticators.prepared(after.providers)
+            authenticators = self._authenticators.prepared(after.providers)
         except ValueError as error:
             raise Problem(
                 422,
@@ -94,10 +109,11 @@ class Applied:
                 "This cannot be put to work.",
                 faults=[Fault("/authProviders", str(error))],
             ) from None
+        changes = [self._change(route, wanted, authenticators.by_id) for route, wanted in places]
 
         def apply() -> None:
             apply_certificates()
-            apply_providers()
+            authenticators.apply()
             self._apply_routes(after, changes)
 
         return apply
@@ -123,22 +139,27 @@ class Applied:
 
     # Routes.
 
-    def _apply_routes(
-        self, after: Snapshot, changes: list[tuple[Route, list[Wanted[Place]]]]
-    ) -> None:
+    def _change(
+        self,
+        route: Route,
+        wanted: list[Wanted[Place]],
+        authenticators: typing.Mapping[str, Authenticator],
+    ) -> _Change:
+        provider = route.auth_provider
+        terms = Terms.of(route, None if provider is None else authenticators[provider])
+        return _Change(terms, wanted, self.routes.get(route.id) or self._make(terms))
+
+    def _apply_routes(self, after: Snapshot, changes: typing.Sequence[_Change]) -> None:
         for id in [id for id in self.routes if id not in after.routes]:
             self._remove(self.routes.pop(id))
-        for route, wanted in changes:
-            provider = route.auth_provider
-            terms = Terms.of(route, None if provider is None else self._authenticators[provider])
-            live = self.routes.get(route.id)
-            if live is None:
-                live = self.routes[route.id] = self._make(terms)
-                check_changed = True
-            else:
-                check_changed = live.route.health_check != route.health_check
-                live.adopt(terms)
-            self._change_members(live, wanted)
+        for change in changes:
+            route, live = change.terms.route, change.live
+            check_changed = (
+                route.id not in self.routes or live.route.health_check != route.health_check
+            )
+            self.routes[route.id] = live
+            live.adopt(change.terms)
+            self._change_members(live, change.wanted)
             live.admit()
             if check_changed:
                 self._check(live)

@@ -51,6 +51,7 @@ __all__ = [
     "Authenticators",
     "Denied",
     "Means",
+    "Prepared",
     "Verdict",
     "allow",
     "authenticator_for",
@@ -94,6 +95,20 @@ def authenticator_for(provider: AuthProvider, means: Means) -> Authenticator:
             return EntryPointAuthenticator(provider, means.reactor, find=means.find, log=means.log)
 
 
+@attrs.frozen
+class Prepared:
+    """
+    Authenticators that are not in force yet.
+
+    :ivar by_id: by the ids of their providers.
+    :ivar apply: puts them in force, and does not fail. What was asked of those that are not in
+        force any more comes to its end.
+    """
+
+    by_id: typing.Mapping[str, Authenticator]
+    apply: typing.Callable[[], None]
+
+
 class Authenticators:
     """
     The authenticators of a configuration, by the ids of their providers.
@@ -107,20 +122,10 @@ class Authenticators:
         self._now: dict[str, tuple[AuthProvider, Authenticator]] = {}
         self._retiring: set[Authenticator] = set()
 
-    def __getitem__(self, provider_id: str) -> Authenticator:
-        """
-        The one of this provider.
-
-        :raises KeyError: there is no such provider.
-        """
-        return self._now[provider_id][1]
-
-    def prepared(self, providers: typing.Mapping[str, AuthProvider]) -> typing.Callable[[], None]:
+    def prepared(self, providers: typing.Mapping[str, AuthProvider]) -> Prepared:
         """
         Make what is missing for other providers.
 
-        :return: puts them in force, and does not fail. What was asked of those that are not in
-            force any more comes to its end.
         :raises ValueError: one cannot be made; the text begins with its id.
         """
         made: dict[str, tuple[AuthProvider, Authenticator]] = {}
@@ -133,7 +138,8 @@ class Authenticators:
                 made[name] = provider, authenticator_for(provider, self._means)
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-        return lambda: self._put(made)
+        by_id = {name: authenticator for name, (_, authenticator) in made.items()}
+        return Prepared(by_id, lambda: self._put(made))
 
     async def stop(self) -> None:
         """

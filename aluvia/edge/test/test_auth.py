@@ -61,7 +61,11 @@ class AuthenticatorsTests(SynchronousTestCase):
     def put(self, **changes: AuthProvider | None) -> None:
         """Put every provider in force, but for these."""
         providers = {**EVERY, **changes}
-        self.authenticators.prepared({k: v for k, v in providers.items() if v is not None})()
+        prepared = self.authenticators.prepared(
+            {k: v for k, v in providers.items() if v is not None}
+        )
+        prepared.apply()
+        self.now = prepared.by_id
 
     def test_kinds(self) -> None:
         """Each kind of provider has a kind of authenticator."""
@@ -77,59 +81,60 @@ class AuthenticatorsTests(SynchronousTestCase):
         """No kind lets an upgrade pass unasked."""
         self.put(h=None)
         for name in ("t", "b"):
-            verdict = verdict_now(self.authenticators[name], asked(*UPGRADE))
+            verdict = verdict_now(self.now[name], asked(*UPGRADE))
             self.assertIsInstance(verdict, Denied)
-        self.assertIsInstance(self.authenticators["e"].ask(asked(*UPGRADE)), Deferred)
+        self.assertIsInstance(self.now["e"].ask(asked(*UPGRADE)), Deferred)
 
     def test_kept(self) -> None:
         """One whose provider stays as it is stays, whatever happens to others."""
         self.put()
-        before = {name: self.authenticators[name] for name in EVERY}
+        before = {name: self.now[name] for name in EVERY}
         self.put(
             t=BearerProvider(id="t", realm="new", revision=7),
             b=BasicProvider(id="b", users=BASIC.users, revision=8),
         )
-        kept = [name for name in EVERY if self.authenticators[name] is before[name]]
+        kept = [name for name in EVERY if self.now[name] is before[name]]
         self.assertEqual(kept, ["b", "h", "e"])
 
     def test_replaced(self) -> None:
         """What was verified for a provider is forgotten when it changes."""
         self.put()
-        self.authenticators["b"].ask(asked(BASIC_OF_A))
+        self.now["b"].ask(asked(BASIC_OF_A))
         self.threads.work()
-        self.assertIsInstance(verdict_now(self.authenticators["b"], asked(BASIC_OF_A)), Admitted)
+        self.assertIsInstance(verdict_now(self.now["b"], asked(BASIC_OF_A)), Admitted)
         self.put(b=BasicProvider(id="b", users=(("a", cheap_hash("c")),)))
-        self.assertIsInstance(self.authenticators["b"].ask(asked(BASIC_OF_A)), Deferred)
+        self.assertIsInstance(self.now["b"].ask(asked(BASIC_OF_A)), Deferred)
 
     def test_prepared_only(self) -> None:
-        """What is prepared is not in force before it is said."""
+        """What is prepared is not in force before it is said, and takes nothing's place."""
         self.put()
-        before = self.authenticators["t"]
-        self.authenticators.prepared({"t": BearerProvider(id="t")})
-        self.assertIs(self.authenticators["t"], before)
-        self.assertIsInstance(self.authenticators["b"], BasicAuthenticator)
+        before = self.now["t"]
+        other = self.authenticators.prepared({"t": BearerProvider(id="t")})
+        self.assertIsNot(other.by_id["t"], before)
+        self.put()
+        self.assertIs(self.now["t"], before)
+        self.assertIsInstance(self.now["b"], BasicAuthenticator)
 
     def test_gone(self) -> None:
         """There is none of a provider that there is not."""
         self.put()
         self.put(t=None)
-        with self.assertRaises(KeyError):
-            self.authenticators["t"]
+        self.assertNotIn("t", self.now)
 
     def test_bad(self) -> None:
         """One that cannot be made is told by its id, and nothing changes."""
         self.put()
-        before = self.authenticators["h"]
+        before = self.now["h"]
         with self.assertRaises(ValueError) as caught:
             self.put(h=HookProvider(id="h", url="ftp://x"), t=None)
         self.assertTrue(str(caught.exception).startswith("h: "))
-        self.assertIs(self.authenticators["h"], before)
-        self.assertIsInstance(self.authenticators["t"], BearerAuthenticator)
+        self.assertIs(self.now["h"], before)
+        self.assertIsInstance(self.now["t"], BearerAuthenticator)
 
     def test_what_is_under_way_is_not_lost(self) -> None:
         """Who has asked one that is replaced gets its answer."""
         self.put()
-        verdict = self.authenticators["e"].ask(asked())
+        verdict = self.now["e"].ask(asked())
         assert isinstance(verdict, Deferred)
         self.put(e=None)
         self.assertNoResult(verdict)
@@ -139,9 +144,9 @@ class AuthenticatorsTests(SynchronousTestCase):
     def test_stop(self) -> None:
         """At the end all that is under way is denied, also of those that are replaced."""
         self.put(h=None)
-        verdicts = [self.authenticators["e"].ask(asked())]
+        verdicts = [self.now["e"].ask(asked())]
         self.put(h=None, e=EntryPointProvider(id="e", entry_point="members", timeout=1.0))
-        verdicts.append(self.authenticators["e"].ask(asked()))
+        verdicts.append(self.now["e"].ask(asked()))
         self.successResultOf(Deferred.fromCoroutine(self.authenticators.stop()))
         for each in verdicts:
             assert isinstance(each, Deferred)
