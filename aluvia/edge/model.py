@@ -10,7 +10,8 @@ numbers are within their bounds. A value that was written in Python goes the sam
 used (:func:`aluvia.edge.fields.judge_route`).
 
 ``revision`` is the number of the store's change that made it what it is; 0 before it was stored.
-Two values that differ in nothing else are equal.
+Two values that differ in nothing else are equal. What may be a secret is not in their ``repr``:
+keys, hashes, the values of fields for backends, the URL of a hook.
 """
 
 from __future__ import annotations
@@ -209,7 +210,7 @@ class Route:
     retries: int = 3
     timeouts: Timeouts = Timeouts()
     auth_provider: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     health_check: HealthCheck | None = None
     preserve_host: bool = True
     forwarded: bool = False
@@ -278,7 +279,7 @@ class HookProvider:
     """
 
     id: str
-    url: str
+    url: str = attrs.field(repr=False)
     timeout: float = 5.0
     request_headers: tuple[str, ...] = ()
     copy_headers: tuple[str, ...] = ()

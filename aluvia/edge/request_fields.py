@@ -75,7 +75,7 @@ class Wishes:
     """
 
     replaced: typing.Container[bytes] = frozenset()
-    injected: tuple[Field, ...] = ()
+    injected: tuple[Field, ...] = attrs.field(default=(), repr=False)
     preserve_host: bool = True
     forwarded: bool = False
 
