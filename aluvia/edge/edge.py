@@ -25,7 +25,7 @@ import typing
 import uuid
 from pathlib import Path
 
-from twisted.internet.defer import DeferredLock, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -49,6 +49,7 @@ from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind, listen_stock, port_of
+from aluvia.net.waiting import wait_for
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
 from aluvia.process.supervise import local_url
@@ -116,6 +117,8 @@ class Edge:
             self.ingress.own.append(settings.api)
         self._files = _certificate_files(settings, self.ingress)
         self._reading = DeferredLock()
+        self._begun = False
+        self._ending: Deferred[None] | None = None
         self._api: EdgeAPI | None = None
         self._api_site: BoundedSite | None = None
         self._api_port: IListeningPort | None = None
@@ -142,19 +145,33 @@ class Edge:
 
     async def start(self) -> None:
         """
-        Read what is kept, put it in force, and listen.
+        Read what is kept, put it in force, and listen. Where that fails nothing is left behind.
 
+        :raises RuntimeError: it was started, or stopped, before: an edge has one life.
+        :raises CancelledError: it was stopped meanwhile.
         :raises StoreInUseError: another edge runs with that store.
         :raises StoreError: the store cannot be opened, or is not ours, or is damaged.
         :raises SettingsError: the routes file cannot be used; it has a line for each fault.
         :raises ValueError: a certificate cannot be used, or there is no such socket.
         :raises OSError: a port cannot be bound, or a file cannot be opened.
         """
+        if self._begun or self.ingress.draining:
+            raise RuntimeError("An edge is started once; make another one to start again.")
+        self._begun = True
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         await self._store.open()
         if self._files is not None:
             self._files.start()
         await self._configuration.start()
         await self.read_routes()
+        if self.ingress.draining:
+            raise CancelledError
         self.ingress.open()
         if self._token is not None:
             self._listen_for_api(self._token)
@@ -238,7 +255,12 @@ class Edge:
         await self.end()
 
     async def end(self) -> None:
-        """End what is behind the data path. After that has stopped."""
+        """End what is behind the data path. After that has stopped. It may be called again."""
+        if self._ending is None:
+            self._ending = Deferred.fromCoroutine(self._end())
+        await wait_for(self._ending)
+
+    async def _end(self) -> None:
         if self._api_port is not None and self._api_site is not None:
             await maybeDeferred(self._api_port.stopListening)
             self._api_site.close()

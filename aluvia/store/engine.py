@@ -66,6 +66,7 @@ class Store:
         self.path = path
         self._alone = alone and path != MEMORY
         self._lock: StoreLock | None = None
+        self._wanted = False
         self._writer = self._reader = _Thread("aluvia-store-writer", call_from_thread)
         if path != MEMORY:
             self._reader = _Thread("aluvia-store-reader", call_from_thread)
@@ -75,12 +76,15 @@ class Store:
         Open the file, and make it if it is not there.
 
         :raises StoreInUseError: somebody else has it, alone.
-        :raises StoreError: it cannot be opened, or is not ours. :meth:`close` is still to be
-            called.
+        :raises StoreError: it cannot be opened, or is not ours, or was closed meanwhile.
+            :meth:`close` is still to be called.
         """
+        self._wanted = True
         if self._alone:
             self._lock = StoreLock(self.path)
         await self._writer.start(lambda: Database(self.path))
+        if not self._wanted:
+            raise StoreError("the store is closed")
         if self._reader is not self._writer:
             await self._reader.start(lambda: Database(self.path, create=False))
 
@@ -118,6 +122,7 @@ class Store:
         The writer's connection is the last: what was written ahead comes into the file when nobody
         else has it open. Of two that close at one moment neither would see to that.
         """
+        self._wanted = False
         closed = self._reader.stop().addCallback(lambda _: self._writer.stop())
         return closed.addCallback(lambda _: self._unlock())
 

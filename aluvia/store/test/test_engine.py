@@ -45,6 +45,17 @@ class StoreTests(TestCase):
         self.assertEqual(made.name, "alice")
         self.assertNotEqual(await store.version(), before)
 
+    async def test_closed_while_it_is_opened(self) -> None:
+        """It is not opened, and no thread is left."""
+        store = Store(self.path, reactor.callFromThread)
+        opening = Deferred.fromCoroutine(store.open())
+        await store.close()
+        with self.assertRaises(StoreError):
+            await opening
+        await store.close()
+        names = [each.name for each in threading.enumerate()]
+        self.assertEqual([name for name in names if name.startswith("aluvia-store")], [])
+
     async def test_threads(self) -> None:
         """One thread writes, another one reads, neither is the reactor's or of its pool."""
         store = await self.store()
