@@ -197,12 +197,16 @@ def read_network(text: str) -> Network:
     """
     Read a network, or one address as the network of it; IPv4 inside IPv6 is IPv4.
 
-    :raises ValueError: it is none. The text is not quoted.
+    :raises ValueError: it is none, or its address has bits behind its length: whether the one or
+        the other was meant nobody knows. What is no network is not quoted.
     """
     try:
-        network = ipaddress.ip_network(text.strip(), strict=False)
+        address = ipaddress.ip_interface(text.strip())
     except ValueError:
         raise ValueError("must be a network, such as 10.0.0.0/8 or 2001:db8::/32") from None
+    network = address.network
+    if address.ip != network.network_address:
+        raise ValueError(f"has bits behind its length: the network is {network}")
     mapped = getattr(network.network_address, "ipv4_mapped", None)
     if mapped is not None and network.prefixlen >= 96:
         return ipaddress.IPv4Network((mapped, network.prefixlen - 96))

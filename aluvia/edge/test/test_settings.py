@@ -52,7 +52,7 @@ class SettingsTests(TapCase):
         """As often as there are, and between commas; from one source, each once."""
         self.environ["ALUVIA_EDGE_TRUSTED_PROXY"] = "10.0.0.0/8, 192.0.2.1 10.0.0.0/8"
         self.assertEqual(self.parse().trusted_proxies, ("10.0.0.0/8", "192.0.2.1/32"))
-        words = ("--trusted-proxy", "2001:db8::/32,::1", "--trusted=172.16.5.5/12")
+        words = ("--trusted-proxy", "2001:db8::/32,::1", "--trusted=172.16.0.0/12")
         self.assertEqual(
             self.parse(*words).trusted_proxies, ("2001:db8::/32", "::1/128", "172.16.0.0/12")
         )
@@ -132,6 +132,7 @@ class MistakeTests(TapCase):
             (["--routes", ""], "--routes: must name a file"),
             (["--trusted-proxy", "canary"], "--trusted-proxy: must be a network"),
             (["--trusted-proxy", "10.0.0.0/8,x"], "--trusted-proxy: must be a network"),
+            (["--trusted-proxy", "10.0.0.1/8"], "has bits behind its length: the network is 10.0"),
             (["--default-certificate", "x"], "--default-certificate: wants --default-key"),
             (["--default-key", "x"], "--default-key: wants --default-certificate"),
             (["--public-https-port", "0"], "--public-https-port: must be a whole number from 1"),

@@ -21,10 +21,10 @@ class NetworkTests(SynchronousTestCase):
     """Who is trusted."""
 
     def test_read(self) -> None:
-        """Networks of either family, one address, bits behind the prefix, IPv4 inside IPv6."""
+        """Networks of either family, one address, IPv4 inside IPv6."""
         for text, meant in (
             ("10.0.0.0/8", "10.0.0.0/8"),
-            (" 10.1.2.3/8 ", "10.0.0.0/8"),
+            (" 10.0.0.0/255.0.0.0 ", "10.0.0.0/8"),
             ("192.0.2.1", "192.0.2.1/32"),
             ("2001:db8::/32", "2001:db8::/32"),
             ("::1", "::1/128"),
@@ -32,6 +32,12 @@ class NetworkTests(SynchronousTestCase):
             ("::/0", "::/0"),
         ):
             self.assertEqual(str(read_network(text)), meant)
+
+    def test_bits_behind_the_length(self) -> None:
+        """It is said which network that would be: whoever meant an address trusts no more."""
+        for text, meant in (("10.0.0.1/8", "10.0.0.0/8"), ("2001:db8::1/32", "2001:db8::/32")):
+            error = self.assertRaises(ValueError, read_network, text)
+            self.assertEqual(str(error), f"has bits behind its length: the network is {meant}")
 
     def test_no_network(self) -> None:
         """Anything else is refused, and not quoted."""
