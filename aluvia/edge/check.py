@@ -3,13 +3,15 @@ What ``--check`` does: it reads all that a start would read, changes nothing, an
 
 =================  =================================================================================
 the API's token    its file or its variable, if there is one; none is made
-the store          if its file is there: whether it is ours and whole, and what is in it
+the store          if its file is there: whether it is ours and whole, and whether what is in it
+                   can be put to work
 certificates       the default pair, and every pair in the directory
 the routes file    as it would be applied to what is in the store
 =================  =================================================================================
 
 What would keep the edge from starting is a :class:`~aluvia.process.sources.SettingsError` with its
-place; what would only be logged is a line of advice.
+place; what would only be logged is a line of advice. Ports are not bound, and the store is read
+without its lock: an edge may run with it.
 """
 
 from __future__ import annotations
@@ -27,20 +29,24 @@ import attrs
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogEvent, Logger, LogLevel, formatEvent
 from zope.interface import implementer
 
+from aluvia.api.problems import Problem
 from aluvia.edge.api_token import find_token
+from aluvia.edge.applied import Applied
 from aluvia.edge.certificate_files import CertificateFiles
 from aluvia.edge.fields import DIALERS
+from aluvia.edge.ingress import Ingress
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
 from aluvia.edge.load import advice
 from aluvia.edge.model import KeyPair, Snapshot
 from aluvia.edge.options import OPTIONS, ListenerOrNone
-from aluvia.edge.routes_file import read_routes_file
+from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
-from aluvia.edge.stored import load
+from aluvia.edge.stored import load, why_unusable
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
 from aluvia.process.takes import NumberOrNone
@@ -51,6 +57,9 @@ from aluvia.telemetry.logs import escape
 from aluvia.wire.target import Authority
 
 __all__ = ["examine", "report"]
+
+#: :meth:`aluvia.edge.applied.Applied.prepare`.
+Prepare = typing.Callable[[Snapshot, Snapshot], object]
 
 
 def examine(settings: Settings, environ: typing.Mapping[str, str], now: float) -> list[str]:
@@ -65,11 +74,13 @@ def examine(settings: Settings, environ: typing.Mapping[str, str], now: float) -
     try:
         notes = [*_token(settings, environ), *_certificates(settings, now)]
         snapshot = Snapshot() if settings.db == IN_MEMORY else _stored(settings.db)
+        prepare = _data_path(settings, now).prepare
+        _put_to_work(prepare, snapshot, settings.db)
     except (ValueError, StoreError) as error:
         raise SettingsError(str(error), CONFIG) from None
     if settings.routes is not None:
         # It says by itself what is wrong with it.
-        notes += _routes(settings.routes, snapshot, now)
+        notes += _routes(settings.routes, snapshot, now, prepare)
     return notes
 
 
@@ -164,6 +175,8 @@ def _stored(path: Path) -> Snapshot:
     :raises StoreError: it cannot be read, or is not ours.
     """
     if not path.exists():
+        if not path.parent.is_dir():
+            raise StoreError(f"{path}: there is no directory {path.parent}")
         return Snapshot()
     # Only what was written ahead needs another file beside it, and a lock.
     ahead = path.with_name(f"{path.name}-wal")
@@ -187,11 +200,42 @@ def _stored(path: Path) -> Snapshot:
         raise StoreError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
 
 
-def _routes(path: Path, before: Snapshot, now: float) -> list[str]:
+class _Still(Clock):
+    """What a data path wants of a reactor, for one that never runs."""
+
+    def callFromThread(self, call: object, *arguments: object) -> None:
+        """Nobody hears what a thread has to say."""
+
+
+def _data_path(settings: Settings, now: float) -> Applied:
+    """What would run, made, and not begun."""
+    clock = _Still()
+    clock.advance(now)
+    ingress = Ingress(settings, clock)
+    ingress.own.append(settings.api)
+    return ingress.applied
+
+
+def _put_to_work(prepare: Prepare, snapshot: Snapshot, path: Path) -> None:
+    """
+    :raises StoreError: it cannot be.
+    """
+    try:
+        prepare(Snapshot(), snapshot)
+    except Problem as problem:
+        raise StoreError(f"{path}: {why_unusable(problem)}") from None
+
+
+def _routes(path: Path, before: Snapshot, now: float, prepare: Prepare) -> list[str]:
     numbers = itertools.count(1)
 
     def judge(pair: KeyPair, domain: str) -> list[str]:
         return judge_pair(pair, domain, now)
 
-    read = read_routes_file(path, before, lambda: f"new-{next(numbers)}", judge_pair=judge)
+    file = RoutesFile(path, before.providers)
+    read = file.over(before, lambda: f"new-{next(numbers)}", judge_pair=judge)
+    try:
+        prepare(before, read.value)
+    except Problem as problem:
+        raise file.refused(problem) from None
     return [f"{path}: {note}" for note in read.notes]

@@ -45,7 +45,7 @@ from aluvia.process.sources import SettingsError, contents
 from aluvia.process.statuses import CONFIG
 from aluvia.telemetry.logs import escape
 
-__all__ = ["RoutesFile", "RoutesFileError", "read_routes_file"]
+__all__ = ["RoutesFile", "RoutesFileError"]
 
 _OF_PAIRS: typing.Final = {"certFile": "cert", "keyFile": "key"}
 _OF_BACKENDS: typing.Final = {
@@ -125,25 +125,6 @@ class RoutesFile:
         told = self._files.told(faults)[:FAULTS]
         lines = (escape(f"{self._path}: {fault.pointer or '/'}: {fault.detail}") for fault in told)
         return RoutesFileError("\n".join(lines), told)
-
-
-def read_routes_file(
-    path: Path,
-    before: Snapshot,
-    make_id: MakeId,
-    *,
-    dialers: typing.Collection[str] = DIALERS,
-    judge_pair: JudgePair | None = None,
-) -> Read[Snapshot]:
-    """
-    Read a routes file, and what it comes to, where nothing changes meanwhile.
-
-    :param path: TOML if it ends in ``.toml``, and JSON otherwise.
-    :param before: what is in force.
-    :raises RoutesFileError: it cannot be read, or is no such file, or has faults.
-    """
-    file = RoutesFile(path, before.providers)
-    return file.over(before, make_id, dialers=dialers, judge_pair=judge_pair)
 
 
 def _parsed(path: Path) -> object:

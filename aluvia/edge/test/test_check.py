@@ -6,12 +6,13 @@ import datetime
 import os
 import sqlite3
 import tomllib
+import typing
 from pathlib import Path
 
 import trustme
 
 from aluvia.edge.api_token import VARIABLE
-from aluvia.edge.model import BasicProvider, Snapshot
+from aluvia.edge.model import Backend, BasicProvider, EntryPointProvider, Route, Snapshot
 from aluvia.edge.stored import differences, keep
 from aluvia.edge.test.tap_case import TapCase
 from aluvia.store.database import RECOVERY, Database
@@ -208,6 +209,36 @@ class StoreTests(CheckCase):
         self.path.mkdir()
         self.assertIn(f"aluvia: {self.path}: ", self.refused())
 
+    def test_no_directory(self) -> None:
+        """A store that could not be made is said."""
+        said = self.exits(78, "--check", "--db", "/nowhere/edge.db")
+        self.assertIn("aluvia: /nowhere/edge.db: there is no directory /nowhere\n", said)
+
+    def keep(self, **parts: typing.Any) -> None:
+        """Put something in it."""
+        after = Snapshot(**parts)
+        database = Database(self.path)
+        with database.writing() as connection:
+            keep(connection, Snapshot(), after, differences(Snapshot(), after))
+        database.close()
+
+    def test_what_cannot_be_put_to_work(self) -> None:
+        """What would keep an edge with this store from starting, though each document is good."""
+        gone = EntryPointProvider(id="gone", entry_point="nobody-has-this")
+        self.keep(providers={"gone": gone})
+        said = self.refused()
+        self.assertIn(f"aluvia: {self.path}: what is kept cannot be used (/authProviders", said)
+        self.assertIn("There is no entry point", said)
+
+    def test_a_loop(self) -> None:
+        """So is a backend that would be the edge itself, as it is to listen now."""
+        backend = Backend(id="b", hostname="127.0.0.1", port=8443)
+        self.keep(routes={"a": Route(id="a", v_host="a.example", backends=(backend,))})
+        said = self.refused("--https", "127.0.0.1:8443")
+        self.assertIn("/routes/0/backends/0 the backend is this edge itself", said)
+        self.check("--https", "127.0.0.1:443")
+        self.assertIn("is this edge itself", self.refused("--api", "127.0.0.1:8443"))
+
     def test_an_odd_name(self) -> None:
         """A name with what means something in a URL is that file's all the same."""
         path = self.directory / "a?mode=rwc&b#c%41.db"
@@ -293,6 +324,17 @@ class RoutesTests(CheckCase):
         with database.writing() as connection:
             keep(connection, Snapshot(), after, differences(Snapshot(), after))
         database.close()
+        self.check("--routes", path)
+
+    def test_what_cannot_be_put_to_work(self) -> None:
+        """With the file and the place in it."""
+        text = ROUTES.replace("10.0.0.1", "127.0.0.1")
+        path = self.file(text, "routes.toml")
+        said = self.refused("--routes", path, "--http", "127.0.0.1:3000")
+        self.assertIn(
+            f"{path}: /routes/0/backends/0: the backend is this edge itself\n",
+            said,
+        )
         self.check("--routes", path)
 
     def test_its_certificates(self) -> None:

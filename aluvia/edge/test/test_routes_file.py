@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aluvia.edge import bounds
 from aluvia.edge.model import Backend, BackendTLS, Certificate, Route, Snapshot
-from aluvia.edge.routes_file import RoutesFileError, read_routes_file
+from aluvia.edge.routes_file import RoutesFile, RoutesFileError
 from aluvia.edge.test.fields_case import AUTHORITY_PEM, CANARY, FIRST, SECOND, FieldsCase, ids
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
@@ -65,7 +65,8 @@ class RoutesFileCase(FieldsCase):
 
     def read(self, path: Path, before: Snapshot | None = None, **named: typing.Any) -> Snapshot:
         """Read a file."""
-        return read_routes_file(path, before or Snapshot(), ids(), **named).value
+        state = before or Snapshot()
+        return RoutesFile(path, state.providers).over(state, ids(), **named).value
 
     def lines(self, name: str, content: object, **named: typing.Any) -> list[str]:
         """What is said of a file that is no good, without its name."""
@@ -127,7 +128,7 @@ class ReadTests(RoutesFileCase):
         """What is ignored is told."""
         backend = {"hostname": "a", "port": 1, "isDead": False}
         path = self.write("routes.json", {"routes": [{"vHost": "a", "backends": [backend]}]})
-        (note,) = read_routes_file(path, Snapshot(), ids()).notes
+        (note,) = RoutesFile(path, {}).over(Snapshot(), ids()).notes
         self.assertIn("isDead", note)
 
 
