@@ -41,6 +41,7 @@ from aluvia.edge.model import (
     EntryPointProvider,
     HookProvider,
 )
+from aluvia.edge.password_hashes import read_hash
 from aluvia.edge.plain_fields import ID, Number, Plain, limited, pattern
 from aluvia.edge.reading import Place, Wrong
 from aluvia.edge.shapes import Attributes, Member, ObjectOf, keep_id, read_object
@@ -73,6 +74,16 @@ def _user_name(value: object) -> str:
     if ":" in name:
         raise Wrong("must be without a colon, at which its password would begin (RFC 7617)")
     return name
+
+
+def _password_hash(value: object) -> str:
+    text = limited(value, HASH_CHARS)
+    try:
+        read_hash(text)
+    except ValueError as error:
+        # It says why, and does not quote it.
+        raise Wrong(str(error)) from None
+    return text
 
 
 def _token_hash(value: object) -> str:
@@ -164,7 +175,7 @@ _USERS = _ListOfNamed(
     "password",
     Plain(_user_name),
     "passwordHash",
-    pattern(r"[!-~]+", HASH_CHARS, "must be of visible ASCII characters"),
+    Plain(_password_hash),
     USERS,
 )
 _TOKENS = _ListOfNamed("token", Plain(_name), "tokenHash", Plain(_token_hash), TOKENS)

@@ -25,7 +25,7 @@ from aluvia.edge.model import (
 from aluvia.edge.snapshots import (
     with_route,
 )
-from aluvia.edge.test.rest_case import CERT, KEY, FakeLive
+from aluvia.edge.test.rest_case import CERT, KEY, FakeLive, fake_hash
 from aluvia.store.engine import Store
 from aluvia.store.revisions import store_revision
 
@@ -40,7 +40,7 @@ ROUTE = Route(
     ),
 )
 CERTIFICATE = Certificate(domain="a.example", pair=KeyPair(cert=CERT, key=KEY))
-PROVIDER = BasicProvider(id="staff", users=(("alice", "$scrypt$x"),))
+PROVIDER = BasicProvider(id="staff", users=(("alice", fake_hash(5)),))
 
 
 def adding(*ids: str) -> Edit:

@@ -25,6 +25,7 @@ from aluvia.edge.model import (
     Snapshot,
     Timeouts,
 )
+from aluvia.edge.password_hashes import PasswordHash
 from aluvia.edge.test.fields_case import AUTHORITY_PEM, FIRST, SECOND
 
 T = typing.TypeVar("T")
@@ -134,8 +135,14 @@ CERTIFICATES: some.SearchStrategy[Certificate] = some.builds(
     Certificate, domain=_HOSTS, pair=_PAIRS
 )
 
+_PASSWORD_HASHES = some.builds(
+    lambda salt, digest: str(PasswordHash(14, 8, 1, salt, digest)),
+    some.binary(min_size=8, max_size=64),
+    some.binary(min_size=16, max_size=64),
+)
 _USERS = _unique(
-    some.tuples(some.sampled_from(["ann", "bob smith", "é"]), _ASCII), lambda user: user[0]
+    some.tuples(some.sampled_from(["ann", "bob smith", "é"]), _PASSWORD_HASHES),
+    lambda user: user[0],
 )
 _TOKENS = _unique(
     some.tuples(

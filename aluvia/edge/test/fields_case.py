@@ -26,6 +26,9 @@ FIRST = issued("a.example")
 SECOND = issued("b.example")
 
 #: What must not be told; it stands in keys and hashes.
+#: Behind it any sixteen bytes or more in base64 make a hash of a password.
+SCRYPT = "$scrypt$ln=14,r=8,p=1$c2FsdCBzYWx0IHNhbHQgcw$"
+
 CANARY = "canary5ecret"
 
 

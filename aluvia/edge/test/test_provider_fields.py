@@ -13,9 +13,9 @@ from aluvia.edge.model import (
     EntryPointProvider,
     HookProvider,
 )
-from aluvia.edge.test.fields_case import CANARY, FieldsCase, ids
+from aluvia.edge.test.fields_case import CANARY, SCRYPT, FieldsCase, ids
 
-HASH = "$scrypt$ln=14,r=8,p=1$c2FsdCBzYWx0IHNhbHQgcw$" + CANARY
+HASH, OTHER, NEW = SCRYPT + CANARY * 2, SCRYPT + "A" * 43, SCRYPT + "Q" * 43
 DIGEST = "ab" * 32
 
 
@@ -146,8 +146,16 @@ class SecretTests(ProviderCase):
         )
 
     def test_hashes(self) -> None:
-        """They are texts; that of a token is what SHA-256 is."""
-        for value, part in ((f"{CANARY} x", "visible"), ("", "1 to 512"), ("é", "visible")):
+        """That of a password is scrypt's, that of a token what SHA-256 is."""
+        for value, part in (
+            ("", "1 to 512"),
+            (f"{CANARY} x", "That is no hash like"),
+            (f"$2b$12${CANARY}", "That is no hash like"),
+            (HASH.replace("ln=14", "ln=9"), "protects nothing"),
+            (HASH.replace("ln=14", "ln=40"), "take too much"),
+            (f"{SCRYPT}AAAA", "the hash 16 to 64"),
+            (f"{HASH}A", "no base64"),
+        ):
             self.refuse(
                 ("/users/0/passwordHash", part),
                 type="basic",
@@ -161,6 +169,16 @@ class SecretTests(ProviderCase):
             )
         upper = self.read(type="bearer", tokens=[{"name": "a", "tokenHash": DIGEST.upper()}])
         self.assertEqual(upper, BearerProvider(id="p", tokens=(("a", DIGEST),)))
+
+    def test_every_bad_hash(self) -> None:
+        """Each is told by its place, and not by its user's name, which may be a secret too."""
+        users = [
+            {"name": f"{CANARY}{at}/~", "passwordHash": "x" if at % 2 else HASH} for at in range(5)
+        ]
+        told = self.told(self.read, type="basic", users=users)
+        expected = [(f"/users/{at}/passwordHash", "That is no hash like") for at in (1, 3)]
+        self.assert_told(told, *expected)
+        self.assertNotIn(CANARY, str(told))
 
     def test_names(self) -> None:
         """A user's name ends at a colon, so it has none; two are not the same."""
@@ -196,10 +214,10 @@ class SecretTests(ProviderCase):
 
     def test_kept(self) -> None:
         """A name keeps its hash; a new name needs one."""
-        before = BasicProvider(id="p", users=(("ann", HASH), ("bob", "other")))
-        users: list[dict[str, str]] = [{"name": "bob"}, {"name": "ann", "passwordHash": "new"}]
+        before = BasicProvider(id="p", users=(("ann", HASH), ("bob", OTHER)))
+        users: list[dict[str, str]] = [{"name": "bob"}, {"name": "ann", "passwordHash": NEW}]
         after = self.read(before, type="basic", users=users)
-        self.assertEqual(after, BasicProvider(id="p", users=(("bob", "other"), ("ann", "new"))))
+        self.assertEqual(after, BasicProvider(id="p", users=(("bob", OTHER), ("ann", NEW))))
         users.append({"name": "eve"})
         told = self.told(self.read, before, type="basic", users=users)
         self.assert_told(told, ("/users/2/passwordHash", "is missing"))

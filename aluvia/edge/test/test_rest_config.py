@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.edge.test.rest_case import CERT, KEY, OTHER_CERT, RestCase, etag
+from aluvia.edge.test.rest_case import CERT, KEY, OTHER_CERT, RestCase, etag, fake_hash
 
 
 class ConfigurationTests(RestCase):
@@ -91,7 +91,23 @@ class ConfigurationTests(RestCase):
         reply = await self.ask("PUT", "config", body=document)
         self.assertEqual(reply.status, 200, reply.body)
         users: typing.Any = self.configuration.state.providers["staff"]
-        self.assertEqual(users.users, (("alice", "$scrypt$6"), ("bob", "$scrypt$5")))
+        self.assertEqual(users.users, (("alice", fake_hash(6)), ("bob", fake_hash(5))))
+
+    async def test_bad_hashes(self) -> None:
+        """Every one is told by its place, and nobody is named; of one provider, too."""
+        users = [{"name": f"canary/~{at}", "passwordHash": "canary"} for at in range(2)]
+        document = await self.backup("config")
+        good = document["authProviders"][0]
+        document["authProviders"] = [good, {"id": "p", "type": "basic", "users": users}]
+        reply = await self.ask("PUT", "config", body=document)
+        places = [f"/users/{at}/passwordHash" for at in range(2)]
+        self.assert_faults(reply, *(f"/authProviders/1{place}" for place in places))
+        self.assertNotIn(b"canary", reply.body)
+        body: dict[str, object] = {"id": "p", "type": "basic", "users": users}
+        for method, target in (("POST", "auth-providers"), ("PUT", "auth-providers/p")):
+            reply = await self.ask(method, target, body=body)
+            self.assert_faults(reply, *places)
+            self.assertNotIn(b"canary", reply.body)
 
     async def test_atomic(self) -> None:
         """All of it or nothing: one fault, wherever it is, and all is as it was."""

@@ -16,7 +16,7 @@ from aluvia.edge.model import (
     Route,
     Snapshot,
 )
-from aluvia.edge.test.fields_case import FIRST, SECOND, FieldsCase, ids
+from aluvia.edge.test.fields_case import FIRST, SCRYPT, SECOND, FieldsCase, ids
 
 EMPTY = Snapshot()
 
@@ -40,7 +40,7 @@ BEFORE = snapshot(
     Route(id="two", v_host="a.example", path_prefix="/two"),
     Route(id="three", v_host="*"),
     Certificate(domain="*.a.example", pair=SECOND),
-    BasicProvider(id="staff", users=(("ann", "hash"),)),
+    BasicProvider(id="staff", users=(("ann", SCRYPT + "A" * 43),)),
     BearerProvider(id="machines"),
 )
 

@@ -23,7 +23,7 @@ from aluvia.edge.model import (
     Route,
     Snapshot,
 )
-from aluvia.edge.test.rest_case import CERT, KEY, OTHER_CERT
+from aluvia.edge.test.rest_case import CERT, KEY, OTHER_CERT, fake_hash
 from aluvia.store.database import MEMORY, Database
 from aluvia.testing.properties import settings_for_tests
 
@@ -57,7 +57,7 @@ certificates = st.builds(
     lambda name, pair: Certificate(domain=f"{name}.example", pair=pair), names, pairs
 )
 providers = st.one_of(
-    st.builds(BasicProvider, id=names, users=st.just((("alice", "$scrypt$x"),))),
+    st.builds(BasicProvider, id=names, users=st.just((("alice", fake_hash(5)),))),
     st.builds(BearerProvider, id=names, tokens=st.just((("ci", "0" * 64),))),
     st.builds(HookProvider, id=names, url=st.just("http://a.example/")),
 )
