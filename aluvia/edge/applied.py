@@ -19,8 +19,10 @@ from twisted.logger import Logger
 from aluvia.api.problems import Fault, Problem
 from aluvia.edge.auth import Authenticators
 from aluvia.edge.backends import Place, Places
+from aluvia.edge.bounds import FAULTS
 from aluvia.edge.certificates import Certificates
 from aluvia.edge.events import EventBus
+from aluvia.edge.fields import Judges
 from aluvia.edge.live import LiveRoute, Terms
 from aluvia.edge.model import HealthCheck, Route, Snapshot
 from aluvia.edge.news import News
@@ -62,6 +64,7 @@ class Applied:
 
     :param authenticators: those of the providers.
     :ivar routes: those that are configured, by id.
+    :ivar judges: say of a document what :meth:`prepare` would say of what it means.
     """
 
     def __init__(
@@ -84,6 +87,9 @@ class Applied:
         self._authenticators = authenticators
         self._checks: dict[str, HealthChecks[Place]] = {}
         self._random = random.Random()
+        self.judges = Judges(
+            place=self._why_no_backend, entry_point=authenticators.why_no_entry_point
+        )
 
     def prepare(self, before: Snapshot, after: Snapshot) -> Apply:
         """
@@ -97,18 +103,17 @@ class Applied:
             for at, route in enumerate(after.routes.values())
             if self._is_new(route, before, after)
         ]
-        if faults:
-            raise Problem(422, "invalid_fields", "This cannot be put to work.", faults=faults)
-        apply_certificates = self._certificates.prepare(after)
+        apply_certificates = authenticators = None
+        try:
+            apply_certificates = self._certificates.prepare(after)
+        except Problem as problem:
+            faults += problem.faults
         try:
             authenticators = self._authenticators.prepared(after.providers)
-        except ValueError as error:
-            raise Problem(
-                422,
-                "invalid_fields",
-                "This cannot be put to work.",
-                faults=[Fault("/authProviders", str(error))],
-            ) from None
+        except Problem as problem:
+            faults += problem.faults
+        if apply_certificates is None or authenticators is None or faults:
+            raise Problem(422, "invalid_fields", "This cannot be put to work.", faults[:FAULTS])
         changes = [self._change(route, wanted, authenticators.by_id) for route, wanted in places]
 
         def apply() -> None:
@@ -232,24 +237,27 @@ class Applied:
         for at, backend in enumerate(route.backends):
             try:
                 place = self._places.place(route, backend)
-                self._see_that_it_is_no_loop(place)
             except ValueError as error:
                 faults.append(Fault(f"{pointer}/{at}", str(error)))
+                continue
+            wrong = self._why_no_backend(place.host, place.port)
+            if wrong is not None:
+                faults.append(Fault(f"{pointer}/{at}", wrong))
                 continue
             admin = Admin(backend.admin.value)
             wanted.append(Wanted(id=backend.id, target=place, weight=backend.weight, admin=admin))
         return wanted
 
-    def _see_that_it_is_no_loop(self, place: Place) -> None:
+    def _why_no_backend(self, host: str, port: int) -> str | None:
         """A literal is judged now; what a name leads to, whenever it is dialled."""
-        host = place.host
         if host == _LOCAL[0] or host.endswith(_LOCAL[1]):
             host = "127.0.0.1"
         if literal(host) is None:
-            return
+            return None
         try:
-            self._guard.check(host, place.port)
+            self._guard.check(host, port)
         except DialError as error:
             if error.error == "proxy_loop_detected":
-                raise ValueError("the backend is this edge itself") from None
-            raise ValueError(error.detail) from None
+                return "the backend is this edge itself"
+            return error.detail
+        return None

@@ -27,9 +27,14 @@ import attrs
 from twisted.internet.defer import gatherResults
 from twisted.logger import Logger
 
+from aluvia.api.problems import Fault, Problem
 from aluvia.edge.auth_basic import BasicAuthenticator
 from aluvia.edge.auth_bearer import BearerAuthenticator
-from aluvia.edge.auth_entry_point import EntryPointAuthenticator, FindEntryPoints
+from aluvia.edge.auth_entry_point import (
+    EntryPointAuthenticator,
+    FindEntryPoints,
+    find_one,
+)
 from aluvia.edge.auth_hook import HookAuthenticator
 from aluvia.edge.auth_request import AuthRequest, allow, deny
 from aluvia.edge.hashing_threads import Threads
@@ -126,10 +131,11 @@ class Authenticators:
         """
         Make what is missing for other providers.
 
-        :raises ValueError: one cannot be made; the text begins with its id.
+        :raises Problem: 422; some cannot be made. The pointers are those of the whole document.
         """
         made: dict[str, tuple[AuthProvider, Authenticator]] = {}
-        for name, provider in providers.items():
+        faults: list[Fault] = []
+        for at, (name, provider) in enumerate(providers.items()):
             before = self._now.get(name)
             if before is not None and before[0] == provider:
                 made[name] = before
@@ -137,9 +143,19 @@ class Authenticators:
             try:
                 made[name] = provider, authenticator_for(provider, self._means)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
+                faults.append(Fault(f"/authProviders/{at}", str(error)))
+        if faults:
+            raise Problem(422, "invalid_fields", "Some providers cannot be used.", faults)
         by_id = {name: authenticator for name, (_, authenticator) in made.items()}
         return Prepared(by_id, lambda: self._put(made))
+
+    def why_no_entry_point(self, name: str) -> str | None:
+        """Say what is wrong with an entry point of this name; None if there is one."""
+        try:
+            find_one(name, self._means.find)
+        except ValueError as error:
+            return str(error)
+        return None
 
     async def stop(self) -> None:
         """

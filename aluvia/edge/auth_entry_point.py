@@ -138,14 +138,9 @@ class EntryPointAuthenticator:
 
 def _load(name: str, find: FindEntryPoints) -> Judge:
     """:raises ValueError: see :class:`EntryPointAuthenticator`."""
-    # What is installed twice along one path is found twice, and is the same.
-    found = {each.value: each for each in find(group=GROUP, name=name)}
-    if not found:
-        raise ValueError(f"There is no entry point {name!r} in the group {GROUP}.")
-    if len(found) > 1:
-        raise ValueError(f"There are several entry points {name!r} in the group {GROUP}.")
+    point = find_one(name, find)
     try:
-        judge = next(iter(found.values())).load()
+        judge = point.load()
     except Exception as error:
         raise ValueError(
             f"The entry point {name!r} cannot be loaded: {type(error).__name__}: {error}"
@@ -153,6 +148,21 @@ def _load(name: str, find: FindEntryPoints) -> Judge:
     if not callable(judge):
         raise ValueError(f"The entry point {name!r} is nothing that can be called.")
     return typing.cast(Judge, judge)
+
+
+def find_one(name: str, find: FindEntryPoints) -> importlib.metadata.EntryPoint:
+    """
+    Find an entry point. It is not loaded.
+
+    :raises ValueError: there is none of this name, or more than one.
+    """
+    # What is installed twice along one path is found twice, and is the same.
+    found = {each.value: each for each in find(group=GROUP, name=name)}
+    if not found:
+        raise ValueError(f"There is no entry point {name!r} in the group {GROUP}.")
+    if len(found) > 1:
+        raise ValueError(f"There are several entry points {name!r} in the group {GROUP}.")
+    return next(iter(found.values()))
 
 
 def _request(asked: Asked) -> AuthRequest:

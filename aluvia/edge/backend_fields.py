@@ -72,6 +72,21 @@ def _finish(place: Place, attributes: Attributes) -> None:
     elif len(direct) == 1:
         missing = "port" if direct == ["hostname"] else "hostname"
         place.below(missing).fault("is missing")
+    judge, where = place.reading.judges.place, _place_of(attributes)
+    wrong = None if judge is None or where is None else judge(*where)
+    if wrong is not None:
+        place.fault(wrong)
+
+
+def _place_of(attributes: Attributes) -> tuple[str, int] | None:
+    """Where it is; None if that is wrong, or known to its dialer alone."""
+    hostname, port, endpoint = (attributes.get(name) for name in ("hostname", "port", "endpoint"))
+    if endpoint is not None:
+        name, _, rest = endpoint.partition(":")
+        if name not in DIALERS:
+            return None
+        hostname, port = host_and_port(rest)
+    return None if not hostname or not port else (hostname, port)
 
 
 def _make(hostname: str | None = None, port: int | None = None, **others: typing.Any) -> Backend:

@@ -58,9 +58,6 @@ from aluvia.wire.target import Authority
 
 __all__ = ["examine", "report"]
 
-#: :meth:`aluvia.edge.applied.Applied.prepare`.
-Prepare = typing.Callable[[Snapshot, Snapshot], object]
-
 
 def examine(settings: Settings, environ: typing.Mapping[str, str], now: float) -> list[str]:
     """
@@ -74,13 +71,13 @@ def examine(settings: Settings, environ: typing.Mapping[str, str], now: float) -
     try:
         notes = [*_token(settings, environ), *_certificates(settings, now)]
         snapshot = Snapshot() if settings.db == IN_MEMORY else _stored(settings.db)
-        prepare = _data_path(settings, now).prepare
-        _put_to_work(prepare, snapshot, settings.db)
+        applied = _data_path(settings, now)
+        _put_to_work(applied, snapshot, settings.db)
     except (ValueError, StoreError) as error:
         raise SettingsError(str(error), CONFIG) from None
     if settings.routes is not None:
         # It says by itself what is wrong with it.
-        notes += _routes(settings.routes, snapshot, now, prepare)
+        notes += _routes(settings.routes, snapshot, now, applied)
     return notes
 
 
@@ -216,26 +213,27 @@ def _data_path(settings: Settings, now: float) -> Applied:
     return ingress.applied
 
 
-def _put_to_work(prepare: Prepare, snapshot: Snapshot, path: Path) -> None:
+def _put_to_work(applied: Applied, snapshot: Snapshot, path: Path) -> None:
     """
     :raises StoreError: it cannot be.
     """
     try:
-        prepare(Snapshot(), snapshot)
+        applied.prepare(Snapshot(), snapshot)
     except Problem as problem:
         raise StoreError(f"{path}: {why_unusable(problem)}") from None
 
 
-def _routes(path: Path, before: Snapshot, now: float, prepare: Prepare) -> list[str]:
+def _routes(path: Path, before: Snapshot, now: float, applied: Applied) -> list[str]:
     numbers = itertools.count(1)
 
     def judge(pair: KeyPair, domain: str) -> list[str]:
         return judge_pair(pair, domain, now)
 
     file = RoutesFile(path, before.providers)
-    read = file.over(before, lambda: f"new-{next(numbers)}", judge_pair=judge)
+    judges = attrs.evolve(applied.judges, pair=judge)
+    read = file.over(before, lambda: f"new-{next(numbers)}", judges=judges)
     try:
-        prepare(before, read.value)
+        applied.prepare(before, read.value)
     except Problem as problem:
         raise file.refused(problem) from None
     return [f"{path}: {note}" for note in read.notes]

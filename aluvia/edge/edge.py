@@ -25,6 +25,7 @@ import typing
 import uuid
 from pathlib import Path
 
+import attrs
 from twisted.internet.defer import CancelledError, Deferred, DeferredLock, maybeDeferred
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
@@ -108,7 +109,8 @@ class Edge:
         self._movable = movable
         self._store = Store(settings.db, reactor.callFromThread, alone=True)
         self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
-        self._router = Router(self._configuration, judge_pair=self._judge_pair)
+        self._judges = attrs.evolve(self.ingress.applied.judges, pair=self._judge_pair)
+        self._router = Router(self._configuration, judges=self._judges)
         self._observing = Observing(
             self.ingress, reactor.seconds, settings.log_level, set_log_level
         )
@@ -198,7 +200,7 @@ class Edge:
         before = self._configuration.state
 
         def over(file: RoutesFile, snapshot: Snapshot) -> Read[Snapshot]:
-            return file.over(snapshot, make_id, judge_pair=self._judge_pair)
+            return file.over(snapshot, make_id, judges=self._judges)
 
         def read() -> tuple[RoutesFile, Read[Snapshot]]:
             file = RoutesFile(path, before.providers)
@@ -280,7 +282,7 @@ class Edge:
         documents = Documents(
             make_id=make_id,
             hash_secrets=self._hash_secrets,
-            judge_pair=self._judge_pair,
+            judges=self._judges,
         )
         self._api = EdgeAPI(
             self._configuration, documents, self._observing, self.events, token, self._reactor

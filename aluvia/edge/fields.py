@@ -26,14 +26,13 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.api.problems import Fault, Problem
 from aluvia.edge.backend_fields import BACKEND
 from aluvia.edge.model import AuthProvider, Backend, Certificate, Route, Snapshot
 from aluvia.edge.pem_fields import CERTIFICATE
 from aluvia.edge.provider_fields import PROVIDER
 from aluvia.edge.reading import (
     DIALERS,
-    JudgePair,
+    Judges,
     MakeId,
     Read,
     Reading,
@@ -44,7 +43,7 @@ from aluvia.edge.snapshot_fields import SnapshotKind, judge_snapshot
 
 __all__ = [
     "DIALERS",
-    "JudgePair",
+    "Judges",
     "MakeId",
     "Read",
     "backend_document",
@@ -64,6 +63,9 @@ __all__ = [
 
 Document = dict[str, typing.Any]
 
+#: Nobody is asked about anything.
+NOBODY: typing.Final = Judges()
+
 
 def read_route(
     document: object,
@@ -71,7 +73,7 @@ def read_route(
     before: Route | None = None,
     *,
     dialers: typing.Collection[str] = DIALERS,
-    judge_pair: JudgePair | None = None,
+    judges: Judges = NOBODY,
 ) -> Read[Route]:
     """
     Read a route.
@@ -80,11 +82,10 @@ def read_route(
     :param before: what it replaces. A backend of it is known again by its id, or, if it comes
         without one, by where it is.
     :param dialers: what an ``endpoint`` may begin with.
-    :param judge_pair: asked about ``ssl`` where it is not as before
-        (:func:`aluvia.edge.key_pairs.judge_pair`).
+    :param judges: asked about what is not in the document; here and below.
     :raises Problem: 422.
     """
-    return read_document(ROUTE, document, Reading(make_id, dialers, judge_pair), before)
+    return read_document(ROUTE, document, Reading(make_id, dialers, judges), before)
 
 
 def read_backend(
@@ -93,38 +94,43 @@ def read_backend(
     before: Backend | None = None,
     *,
     dialers: typing.Collection[str] = DIALERS,
+    judges: Judges = NOBODY,
 ) -> Read[Backend]:
     """
     Read a backend.
 
     :raises Problem: 422.
     """
-    return read_document(BACKEND, document, Reading(make_id, dialers), before)
+    return read_document(BACKEND, document, Reading(make_id, dialers, judges), before)
 
 
 def read_certificate(
     document: object,
     before: Certificate | None = None,
     *,
-    judge_pair: JudgePair | None = None,
+    judges: Judges = NOBODY,
 ) -> Read[Certificate]:
     """
     Read a certificate.
 
     :raises Problem: 422.
     """
-    return read_document(CERTIFICATE, document, Reading(judge_pair=judge_pair), before)
+    return read_document(CERTIFICATE, document, Reading(judges=judges), before)
 
 
 def read_provider(
-    document: object, make_id: MakeId, before: AuthProvider | None = None
+    document: object,
+    make_id: MakeId,
+    before: AuthProvider | None = None,
+    *,
+    judges: Judges = NOBODY,
 ) -> Read[AuthProvider]:
     """
     Read a provider of authentication.
 
     :raises Problem: 422.
     """
-    return read_document(PROVIDER, document, Reading(make_id), before)
+    return read_document(PROVIDER, document, Reading(make_id, judges=judges), before)
 
 
 def read_snapshot(
@@ -134,7 +140,7 @@ def read_snapshot(
     *,
     partial: bool = False,
     dialers: typing.Collection[str] = DIALERS,
-    judge_pair: JudgePair | None = None,
+    judges: Judges = NOBODY,
 ) -> Read[Snapshot]:
     """
     Read a whole configuration.
@@ -145,7 +151,7 @@ def read_snapshot(
         a missing section is a fault: its keys could not be had back.
     :raises Problem: 422.
     """
-    reading = Reading(make_id, dialers, judge_pair)
+    reading = Reading(make_id, dialers, judges)
     return read_document(SnapshotKind(partial), document, reading, before)
 
 
@@ -154,7 +160,7 @@ def judge_route(
     before: Route | None = None,
     *,
     dialers: typing.Collection[str] = DIALERS,
-    judge_pair: JudgePair | None = None,
+    judges: Judges = NOBODY,
 ) -> Route:
     """
     Judge a route that was written in Python, and return it in its canonical spelling.
@@ -162,12 +168,11 @@ def judge_route(
     :raises Problem: 422, with pointers into :func:`route_document`.
     """
     document = route_document(route, secrets=True)
+    reading = Reading(None, dialers, judges)
     shown = document["headers"]
     if isinstance(shown, dict) and len(shown) < len(route.headers):
         # An object has a name once, and so shows the last of two.
-        fault = Fault("/headers", "has one name twice")
-        raise Problem(422, "invalid_fields", "Some fields are not what they must be.", [fault])
-    reading = Reading(None, dialers, judge_pair)
+        reading.fault("/headers", "has one name twice")
     return read_document(ROUTE, document, reading, before).value
 
 
@@ -175,7 +180,7 @@ def judge_certificate(
     certificate: Certificate,
     before: Certificate | None = None,
     *,
-    judge_pair: JudgePair | None = None,
+    judges: Judges = NOBODY,
 ) -> Certificate:
     """
     Judge a certificate that was written in Python, and return it in its canonical spelling.
@@ -183,7 +188,7 @@ def judge_certificate(
     :raises Problem: 422, with pointers into :func:`certificate_document`.
     """
     document = certificate_document(certificate, secrets=True)
-    return read_certificate(document, before, judge_pair=judge_pair).value
+    return read_certificate(document, before, judges=judges).value
 
 
 def route_document(route: Route, *, secrets: bool = False) -> Document:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from aluvia.edge.bounds import PEM_CHARS
-from aluvia.edge.model import BackendTLS, Certificate, KeyPair
+from aluvia.edge.model import ANY_HOST, BackendTLS, Certificate, KeyPair
 from aluvia.edge.name_fields import domain, host_name
 from aluvia.edge.plain_fields import FLAG, Plain, limited
 from aluvia.edge.reading import Place, Wrong
@@ -124,11 +124,12 @@ def judge_new_pair(place: Place, pair: KeyPair, name: str, known: bool) -> None:
     """
     Tell what is wrong with a certificate for a name.
 
+    :param name: :data:`~aluvia.edge.model.ANY_HOST` where nobody knows which.
     :param place: of the object in which the two stand.
     :param known: it was there before, for that name. It is not judged again: one that has expired
         meanwhile must not keep its route from being changed.
     """
-    judge = place.reading.judge_pair
+    judge = place.reading.judges.pair
     if judge is not None and not known:
         for sentence in judge(pair, name):
             member = "key" if sentence.lower().startswith("the key") else "cert"
@@ -137,8 +138,9 @@ def judge_new_pair(place: Place, pair: KeyPair, name: str, known: bool) -> None:
 
 def _finish_certificate(place: Place, attributes: Attributes) -> None:
     _keep_key(place, attributes)
-    if attributes.keys() >= {"domain", "cert", "key"}:
-        new = _certificate(**attributes)
+    if attributes.keys() >= {"cert", "key"}:
+        # Where its domain is wrong, what is wrong whatever that may be.
+        new = _certificate(**{"domain": ANY_HOST, **attributes})
         judge_new_pair(place, new.pair, new.domain, new == place.before)
 
 

@@ -180,6 +180,19 @@ _USERS = _ListOfNamed(
 )
 _TOKENS = _ListOfNamed("token", Plain(_name), "tokenHash", Plain(_token_hash), TOKENS)
 
+
+def _finish_entry_point(place: Place, attributes: Attributes) -> None:
+    """See to the id, and that there is such an entry point."""
+    keep_id(place, attributes)
+    judge, name = place.reading.judges.entry_point, attributes.get("entry_point")
+    before = place.before if isinstance(place.before, EntryPointProvider) else None
+    if judge is None or name is None or (before is not None and before.entry_point == name):
+        return
+    wrong = judge(name)
+    if wrong is not None:
+        place.below("entryPoint").fault(wrong)
+
+
 _SHAPES: typing.Mapping[str, ObjectOf[typing.Any]] = {
     "basic": ObjectOf(BasicProvider, [_ID, _REALM, Member("users", _USERS)], finish=keep_id),
     "bearer": ObjectOf(BearerProvider, [_ID, _REALM, Member("tokens", _TOKENS)], finish=keep_id),
@@ -206,7 +219,7 @@ _SHAPES: typing.Mapping[str, ObjectOf[typing.Any]] = {
             _TIMEOUT,
             _COPIED,
         ],
-        finish=keep_id,
+        finish=_finish_entry_point,
     ),
 }
 

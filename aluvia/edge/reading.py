@@ -31,7 +31,7 @@ from aluvia.edge.model import KeyPair
 __all__ = [
     "DIALERS",
     "Enough",
-    "JudgePair",
+    "Judges",
     "Kind",
     "MakeId",
     "Place",
@@ -51,8 +51,32 @@ MakeId = typing.Callable[[], str]
 #: "The key".
 JudgePair = typing.Callable[[KeyPair, str], typing.Sequence[str]]
 
+#: Says what is wrong with a place, a host and a port, as that of a backend; None for nothing.
+JudgePlace = typing.Callable[[str, int], str | None]
+
+#: Says what is wrong with an entry point, by its name; None for nothing.
+JudgeEntryPoint = typing.Callable[[str], str | None]
+
 #: The dialers that every edge has.
 DIALERS: typing.Final = ("tcp", "tls")
+
+
+@attrs.frozen(kw_only=True)
+class Judges:
+    """
+    What no document says, and whoever reads one may ask: so that all that is wrong is told at once.
+    None of them for nobody to ask.
+
+    :ivar pair: asked about each certificate that is new.
+    :ivar place: asked about the place of each backend.
+    :ivar entry_point: asked about each that is new.
+    :ivar providers: ids, of which a route may name one; None for any.
+    """
+
+    pair: JudgePair | None = None
+    place: JudgePlace | None = None
+    entry_point: JudgeEntryPoint | None = None
+    providers: collections.abc.Container[str] | None = None
 
 
 @attrs.frozen
@@ -90,13 +114,13 @@ class Reading:
 
     :ivar make_id: None where an id must be given.
     :ivar dialers: the names that an ``endpoint`` may begin with.
-    :ivar judge_pair: asked about each certificate that is new; None for nobody.
+    :ivar judges: of what is not in it.
     :ivar notes: a set, in order.
     """
 
     make_id: MakeId | None = None
     dialers: collections.abc.Collection[str] = DIALERS
-    judge_pair: JudgePair | None = None
+    judges: Judges = Judges()
     faults: list[Fault] = attrs.field(factory=list, init=False)
     notes: dict[str, None] = attrs.field(factory=dict, init=False)
 
@@ -170,7 +194,9 @@ def read_document(kind: Kind[T], document: object, reading: Reading, before: T |
     place = Place(document, "", reading, before)
     detail = "Some fields are not what they must be."
     try:
-        return Read(kind.read(place), tuple(reading.notes))
+        value = kind.read(place)
+        if not reading.faults:
+            return Read(value, tuple(reading.notes))
     except Wrong as wrong:
         place.tell(wrong)
     except Enough:

@@ -62,11 +62,8 @@ class Routes:
         """Read it, and see that it is the one that is meant, and in nobody's way."""
         if name is not None:
             document = _named(document, name, before)
-        read = self._documents.route(document, before)
+        read = self._documents.route(document, before, snapshot.providers)
         see_that_there_is_room(snapshot, read.value, before)
-        provider = read.value.auth_provider
-        if provider is not None and provider not in snapshot.providers:
-            raise invalid("/authProvider", "is no provider that there is")
         return read
 
     def put(self, snapshot: Snapshot, thing: Route) -> Snapshot:

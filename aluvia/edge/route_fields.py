@@ -43,10 +43,13 @@ from aluvia.edge.plain_fields import FLAG, ID, Choice, Number, Plain, Whole
 from aluvia.edge.reading import Place, Wrong
 from aluvia.edge.shapes import ABSENT, Attributes, Member, Nullable, ObjectOf, keep_id
 
-__all__ = ["ROUTE", "ROUTE_LIST"]
+__all__ = ["NO_PROVIDER", "ROUTE", "ROUTE_LIST"]
 
 #: What an answer ends with (RFC 9110 section 15).
 _STATUSES = range(200, 600)
+
+#: Said of an ``authProvider``.
+NO_PROVIDER: typing.Final = "is no provider that there is"
 
 #: What a probe expects, unless it says otherwise.
 _GOOD = tuple(range(200, 400))
@@ -128,18 +131,22 @@ def _finish_health_check(place: Place, attributes: Attributes) -> None:
 
 
 def _finish_route(place: Place, attributes: Attributes) -> None:
-    """See to the id, and to the certificate."""
+    """See to the id, to the provider, and to the certificate."""
     keep_id(place, attributes)
+    providers, provider = place.reading.judges.providers, attributes.get("auth_provider")
+    if providers is not None and provider is not None and provider not in providers:
+        place.below("authProvider").fault(NO_PROVIDER)
     pair, name = attributes.get("ssl"), attributes.get("v_host")
-    if pair is None or name is None:
+    if pair is None:
         return
     below = place.below("ssl")
     if name == ANY_HOST:
         below.fault("wants a vhost with a name: no certificate is for all")
         return
     before = place.before
-    known = before is not None and (before.ssl, before.v_host) == (pair, name)
-    judge_new_pair(below, pair, name, known)
+    known = before is not None and before.ssl == pair and name in (None, before.v_host)
+    # Where its vhost is wrong, what is wrong whatever that may be.
+    judge_new_pair(below, pair, name or ANY_HOST, known)
 
 
 _SECONDS = Number(SECONDS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 
 from aluvia.edge.configuration import Configuration
-from aluvia.edge.fields import JudgePair, judge_certificate, judge_route
+from aluvia.edge.fields import NOBODY, Judges, judge_certificate, judge_route
 from aluvia.edge.finding import certificate_for, find_backend, find_route, see_that_there_is_room
 from aluvia.edge.model import AdminState, Backend, Certificate, Route, Snapshot
 from aluvia.edge.snapshots import (
@@ -30,14 +30,12 @@ class Router:
     The routes of an edge.
 
     :param configuration: started.
-    :param judge_pair: says what is wrong with a certificate that is new.
+    :param judges: of what no value says.
     """
 
-    def __init__(
-        self, configuration: Configuration, *, judge_pair: JudgePair | None = None
-    ) -> None:
+    def __init__(self, configuration: Configuration, *, judges: Judges = NOBODY) -> None:
         self._configuration = configuration
-        self._judge_pair = judge_pair
+        self._judges = judges
 
     @property
     def routes(self) -> tuple[Route, ...]:
@@ -136,7 +134,7 @@ class Router:
         def edit(snapshot: Snapshot) -> Snapshot:
             before = certificate_for(snapshot, certificate.domain)
             return with_certificate(
-                snapshot, judge_certificate(certificate, before, judge_pair=self._judge_pair)
+                snapshot, judge_certificate(certificate, before, judges=self._judges)
             )
 
         await self._configuration.change(edit)
@@ -151,7 +149,7 @@ class Router:
         await self._configuration.change(edit)
 
     def _judged(self, route: Route, before: Route | None = None) -> Route:
-        return judge_route(route, before, judge_pair=self._judge_pair)
+        return judge_route(route, before, judges=self._judges)
 
     async def _become(self, name: str, backend_id: str, admin: AdminState) -> None:
         def edit(snapshot: Snapshot) -> Snapshot:

@@ -36,7 +36,7 @@ import attrs
 
 from aluvia.api.problems import Fault, Problem
 from aluvia.edge.bounds import FAULTS, FILE_NAME_CHARS, PEM_CHARS, ROUTES_FILE_BYTES
-from aluvia.edge.fields import DIALERS, JudgePair, MakeId, Read, read_snapshot
+from aluvia.edge.fields import DIALERS, NOBODY, Judges, MakeId, Read, read_snapshot
 from aluvia.edge.model import AuthProvider, Snapshot
 from aluvia.edge.passwords import hash_secrets_now
 from aluvia.edge.plain_fields import limited
@@ -92,7 +92,7 @@ class RoutesFile:
         make_id: MakeId,
         *,
         dialers: typing.Collection[str] = DIALERS,
-        judge_pair: JudgePair | None = None,
+        judges: Judges = NOBODY,
     ) -> Read[Snapshot]:
         """
         What it comes to.
@@ -107,7 +107,7 @@ class RoutesFile:
                 before,
                 partial=True,
                 dialers=dialers,
-                judge_pair=judge_pair,
+                judges=judges,
             )
         except Problem as problem:
             raise self._error(problem.faults) from None

@@ -24,7 +24,7 @@ from aluvia.edge.name_fields import v_host_of
 from aluvia.edge.pem_fields import CERTIFICATE
 from aluvia.edge.provider_fields import PROVIDER_LIST
 from aluvia.edge.reading import Enough, Place, Reading, Wrong
-from aluvia.edge.route_fields import ROUTE_LIST
+from aluvia.edge.route_fields import NO_PROVIDER, ROUTE_LIST
 from aluvia.edge.shapes import Attributes, read_object, unknown
 
 __all__ = ["SECTIONS", "SnapshotKind", "judge_snapshot"]
@@ -180,4 +180,4 @@ def _judge_routes(routes: _Items, providers: set[typing.Any], reading: Reading) 
             place.below("id").fault("is the vhost of another route, and would stand for two")
         provider = route.get("auth_provider")
         if provider is not None and provider not in providers:
-            place.below("authProvider").fault("is no provider that there is")
+            place.below("authProvider").fault(NO_PROVIDER)

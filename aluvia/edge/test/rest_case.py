@@ -14,6 +14,7 @@ from aluvia.api.problems import Fault, Problem
 from aluvia.api.test.site_case import MemoryTransport, Reply, connect, head
 from aluvia.edge.configuration import Apply, Configuration
 from aluvia.edge.events import Event, EventBus
+from aluvia.edge.fields import Judges
 from aluvia.edge.model import AuthProvider, KeyPair, Snapshot
 from aluvia.edge.passwords import hash_token
 from aluvia.edge.rest import EdgeAPI
@@ -153,7 +154,7 @@ class RestCase(TestCase):
         await self.configuration.start()
         self._made = 0
         documents = Documents(
-            make_id=self.make_id, hash_secrets=hash_secrets, judge_pair=judge_pair
+            make_id=self.make_id, hash_secrets=hash_secrets, judges=Judges(pair=judge_pair)
         )
         self.api = EdgeAPI(
             self.configuration, documents, self.observed, self.bus, TOKEN, self.clock

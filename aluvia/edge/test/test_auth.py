@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from aluvia.api.problems import Problem
 from aluvia.edge.auth import Authenticators, Means, authenticator_for
 from aluvia.edge.auth_basic import BasicAuthenticator
 from aluvia.edge.auth_bearer import BearerAuthenticator
@@ -122,14 +123,24 @@ class AuthenticatorsTests(SynchronousTestCase):
         self.assertNotIn("t", self.now)
 
     def test_bad(self) -> None:
-        """One that cannot be made is told by its id, and nothing changes."""
+        """Each that cannot be made is told by its place, and nothing changes."""
         self.put()
-        before = self.now["h"]
-        with self.assertRaises(ValueError) as caught:
-            self.put(h=HookProvider(id="h", url="ftp://x"), t=None)
-        self.assertTrue(str(caught.exception).startswith("h: "))
-        self.assertIs(self.now["h"], before)
-        self.assertIsInstance(self.now["t"], BearerAuthenticator)
+        before = self.now
+        with self.assertRaises(Problem) as caught:
+            self.put(
+                h=HookProvider(id="h", url="ftp://x"),
+                t=None,
+                b=BasicProvider(id="b", users=(("a", "canary"),)),
+            )
+        faults = caught.exception.faults
+        places = [
+            f"/authProviders/{at}"
+            for at, name in enumerate(n for n in EVERY if n != "t")
+            if name in "bh"
+        ]
+        self.assertEqual([fault.pointer for fault in faults], places)
+        self.put()
+        self.assertEqual(self.now, before)
 
     def test_what_is_under_way_is_not_lost(self) -> None:
         """Who has asked one that is replaced gets its answer."""

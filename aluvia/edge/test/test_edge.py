@@ -75,7 +75,7 @@ class EdgeTests(WholeEdgeCase):
                 await edge.router.add_route(self.route(backends=backends))
             self.assertEqual(caught.exception.status, 422)
             (fault,) = caught.exception.faults
-            self.assertEqual(fault.pointer, "/routes/0/backends/0")
+            self.assertEqual(fault.pointer, "/backends/0")
         with self.assertRaises(Problem):
             await edge.router.add_route(self.route(v_host="a.*.test", retries=-1))
         with self.assertRaises(Problem):

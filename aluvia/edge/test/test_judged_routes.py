@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.edge.fields import judge_route, read_route, route_document
+from aluvia.edge.fields import Judges, judge_route, read_route, route_document
 from aluvia.edge.model import (
     Backend,
     HealthCheck,
@@ -60,27 +60,44 @@ class CertificateTests(RouteCase):
             return ["It has expired.", "The key does not fit."]
 
         document = {"vHost": "A.example", "ssl": {"key": FIRST.key, "cert": FIRST.cert}}
-        told = self.told(read_route, document, ids(), judge_pair=judge)
+        told = self.told(read_route, document, ids(), judges=Judges(pair=judge))
         self.assertEqual(
             told, [("/ssl/cert", "It has expired."), ("/ssl/key", "The key does not fit.")]
         )
         self.assertEqual(asked, [(FIRST, "a.example")])
         before = self.read(document)
         same = document | {"retries": 1}
-        self.assertEqual(read_route(same, ids(), before, judge_pair=judge).value.retries, 1)
+        self.assertEqual(
+            read_route(same, ids(), before, judges=Judges(pair=judge)).value.retries, 1
+        )
         self.assertEqual(len(asked), 1)
         moved = document | {"vHost": "b.example"}
-        self.told(read_route, moved, ids(), before, judge_pair=judge)
+        self.told(read_route, moved, ids(), before, judges=Judges(pair=judge))
         self.assertEqual(asked[1:], [(FIRST, "b.example")])
 
     def test_wrong_elsewhere(self) -> None:
-        """Nobody judges a pair that is none, or one for no name."""
-        for document in (
-            {"vHost": "a*", "ssl": {"key": FIRST.key, "cert": FIRST.cert}},
-            {"vHost": "a", "ssl": {"key": CANARY, "cert": FIRST.cert}},
-        ):
+        """Of one whose vhost is none it is told what is wrong whatever that may be."""
+        asked: list[str] = []
+
+        def judge(pair: KeyPair, name: str) -> list[str]:
+            asked.append(name)
+            return ["It has expired."]
+
+        document: dict[str, object] = {"ssl": {"key": FIRST.key, "cert": FIRST.cert}}
+        for wrong in ({"vHost": "a*"}, {}):
+            told = self.told(read_route, document | wrong, ids(), judges=Judges(pair=judge))
+            self.assertCountEqual([where for where, _ in told], ["/vHost", "/ssl/cert"])
+        self.assertEqual(asked, ["*", "*"])
+        # It was there before, and is not judged again.
+        before = self.read(document | {"vHost": "a"})
+        told = self.told(read_route, document | wrong | {"vHost": "a*"}, ids(), before)
+        self.assertEqual([where for where, _ in told], ["/vHost"])
+
+    def test_no_pair(self) -> None:
+        """Nobody judges one that is none."""
+        for document in ({"vHost": "a", "ssl": {"key": CANARY, "cert": FIRST.cert}},):
             told = self.told(
-                read_route, document, ids(), judge_pair=lambda pair, name: ["never asked"]
+                read_route, document, ids(), judges=Judges(pair=lambda pair, name: ["never asked"])
             )
             self.assertNotIn("never asked", [detail for _, detail in told])
 
@@ -155,6 +172,6 @@ class JudgeTests(RouteCase):
         def judge(pair: KeyPair, name: str) -> list[str]:
             return [f"It is not for {name}."]
 
-        told = self.told(judge_route, route, judge_pair=judge)
+        told = self.told(judge_route, route, judges=Judges(pair=judge))
         self.assertEqual(told, [("/ssl/cert", "It is not for a.example.")])
-        self.assertEqual(judge_route(route, route, judge_pair=judge), route)
+        self.assertEqual(judge_route(route, route, judges=Judges(pair=judge)), route)

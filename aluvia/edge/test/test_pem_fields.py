@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from aluvia.edge import bounds
-from aluvia.edge.fields import certificate_document, read_certificate
+from aluvia.edge.fields import Judges, certificate_document, read_certificate
 from aluvia.edge.model import Certificate, KeyPair
 from aluvia.edge.pem_fields import DERIVED
 from aluvia.edge.test.fields_case import AUTHORITY_PEM, CANARY, FIRST, SECOND, FieldsCase
@@ -74,14 +74,17 @@ class CertificateTests(FieldsCase):
             return ["It is for other names."]
 
         document = {"domain": "A.", "cert": FIRST.cert, "key": FIRST.key}
-        told = self.told(read_certificate, document, judge_pair=judge)
+        told = self.told(read_certificate, document, judges=Judges(pair=judge))
         self.assertEqual(told, [("/cert", "It is for other names.")])
         self.assertEqual(asked, [(FIRST, "a")])
         before = Certificate(domain="a", pair=FIRST)
-        self.assertEqual(read_certificate(document, before, judge_pair=judge).value, before)
+        self.assertEqual(
+            read_certificate(document, before, judges=Judges(pair=judge)).value, before
+        )
         renewed = document | {"key": SECOND.key}
         self.assert_told(
-            self.told(read_certificate, renewed, before, judge_pair=judge), ("/cert", "other names")
+            self.told(read_certificate, renewed, before, judges=Judges(pair=judge)),
+            ("/cert", "other names"),
         )
 
     def test_spelling(self) -> None:

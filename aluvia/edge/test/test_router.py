@@ -8,6 +8,7 @@ import attrs
 
 from aluvia.api.problems import Problem
 from aluvia.edge.edge import Edge
+from aluvia.edge.fields import Judges
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.model import AdminState, Backend, Certificate, KeyPair, Route, Snapshot
 from aluvia.edge.test import issuing
@@ -44,7 +45,7 @@ class RouterTests(WholeEdgeCase):
     def wait_until_they_end(self) -> None:
         """Have the certificates expire."""
         judge = functools.partial(judge_pair, now=ENDS + 1)
-        self.patch(self.router, "_judge_pair", judge)
+        self.patch(self.router, "_judges", Judges(pair=judge))
 
     async def assert_kept(self) -> None:
         """An edge that is started again has the same."""

@@ -7,6 +7,7 @@ import typing
 from pathlib import Path
 
 from aluvia.edge import bounds
+from aluvia.edge.fields import Judges
 from aluvia.edge.model import Backend, BackendTLS, Certificate, Route, Snapshot
 from aluvia.edge.routes_file import RoutesFile, RoutesFileError
 from aluvia.edge.test.fields_case import AUTHORITY_PEM, CANARY, FIRST, SECOND, FieldsCase, ids
@@ -157,7 +158,7 @@ class FaultTests(RoutesFileCase):
     def test_parameters(self) -> None:
         """Dialers and certificates are judged as they are in the API."""
         lines = self.lines(
-            "routes.toml", TOML, judge_pair=lambda pair, name: [f"It is not for {name}."]
+            "routes.toml", TOML, judges=Judges(pair=lambda pair, name: [f"It is not for {name}."])
         )
         # The pointers are to what stands in the file.
         self.assertEqual(

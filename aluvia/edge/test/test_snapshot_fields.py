@@ -5,7 +5,7 @@ from __future__ import annotations
 import typing
 
 from aluvia.edge import bounds
-from aluvia.edge.fields import judge_snapshot, read_snapshot, snapshot_document
+from aluvia.edge.fields import Judges, judge_snapshot, read_snapshot, snapshot_document
 from aluvia.edge.model import (
     AuthProvider,
     Backend,
@@ -148,9 +148,9 @@ class WholeTests(SnapshotCase):
             return []
 
         document = snapshot_document(BEFORE, secrets=True)
-        self.read(document, judge_pair=judge)
+        self.read(document, judges=Judges(pair=judge))
         self.assertEqual(asked, ["a.example", "*.a.example"])
-        self.read(document, BEFORE, judge_pair=judge)
+        self.read(document, BEFORE, judges=Judges(pair=judge))
         self.assertEqual(len(asked), 2)
 
     def test_dialers(self) -> None:
