@@ -22,7 +22,6 @@ Its process is :mod:`aluvia.edge.service`; the REST API is a face over what is h
 from __future__ import annotations
 
 import typing
-import uuid
 from pathlib import Path
 
 import attrs
@@ -41,7 +40,7 @@ from aluvia.edge.hashing_threads import NoThread
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
-from aluvia.edge.model import AuthProvider, KeyPair, Snapshot
+from aluvia.edge.model import AuthProvider, KeyPair, Snapshot, make_id
 from aluvia.edge.observing import Observing, SetLogLevel
 from aluvia.edge.passwords import hash_secrets
 from aluvia.edge.router import Router
@@ -303,11 +302,6 @@ class Edge:
 
     def _judge_pair(self, pair: KeyPair, domain: str) -> list[str]:
         return judge_pair(pair, domain, self._reactor.seconds())
-
-
-def make_id() -> str:
-    """Make an id for what came without one."""
-    return str(uuid.uuid4())
 
 
 def _on_loopback(port: int | None) -> Listener | None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import typing
+import uuid
 
 import attrs
 
@@ -39,10 +40,16 @@ __all__ = [
     "Route",
     "Snapshot",
     "Timeouts",
+    "make_id",
 ]
 
 #: The vhost of a route for every name that no other route is for.
 ANY_HOST = "*"
+
+
+def make_id() -> str:
+    """Make an id for what comes without one."""
+    return str(uuid.uuid4())
 
 
 class BalancingStrategy(enum.Enum):
@@ -91,7 +98,8 @@ class Backend:
     """
     One place that answers for a route: ``hostname`` and ``port``, or an ``endpoint``.
 
-    :ivar id: unique within its route.
+    :ivar id: unique within its route; made, if none is given. Who puts a backend in the place of
+        itself gives it its id again: another id is another backend.
     :ivar hostname: canonical; a name, or a literal without brackets. Empty with an ``endpoint``.
     :ivar endpoint: a dialer's name and what it is to dial, such as ``tls:host:port`` or
         ``tunnel:id``, in place of the two.
@@ -99,7 +107,7 @@ class Backend:
     :ivar tls: None for a connection in the clear.
     """
 
-    id: str
+    id: str = attrs.field(factory=make_id)
     hostname: str = ""
     port: int = 0
     endpoint: str | None = None
@@ -174,7 +182,7 @@ class Route:
     """
     One virtual host, or one part of its paths, and the backends that answer for it.
 
-    :ivar id: unique among all routes.
+    :ivar id: unique among all routes; made, if none is given.
     :ivar v_host: ``api.example.com``; ``*.example.com``, for any depth below it; or ``*``.
     :ivar path_prefix: such as ``/api``, for whole segments; None for all paths that no other route
         of the same vhost is for.
@@ -198,7 +206,7 @@ class Route:
         ``/certificates`` for the same name.
     """
 
-    id: str
+    id: str = attrs.field(factory=make_id)
     v_host: str
     path_prefix: str | None = None
     strategy: BalancingStrategy = BalancingStrategy.ROUND_ROBIN

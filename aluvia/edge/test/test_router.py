@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 
 import attrs
 
@@ -65,6 +66,21 @@ class RouterTests(WholeEdgeCase):
         self.assertEqual(problem.status, 422)
         self.assertEqual([fault.pointer for fault in problem.faults], [*pointers])
         return problem
+
+    async def test_without_ids(self) -> None:
+        """Ids are made, as over the API, and each is another one; they stay."""
+        backends = tuple(Backend(hostname="node.test", port=port) for port in (80, 81))
+        made = [Route(v_host=name, backends=backends) for name in (HOST, "other.test")]
+        for route in made:
+            self.assertEqual(await self.router.add_route(route), route)
+        ids = [*(route.id for route in made), *(backend.id for backend in backends)]
+        self.assertEqual(len({str(uuid.UUID(id)) for id in ids}), 4)
+        await self.router.add_backend(made[0].id, Backend(hostname="node.test", port=82))
+        await self.router.mark_dead(HOST, backends[0].id)
+        first = self.router.routes[0].backends
+        self.assertEqual([each.admin for each in first][:2], [AdminState.MAINT, AdminState.READY])
+        self.assertEqual([each.port for each in first], [80, 81, 82])
+        await self.assert_kept()
 
     async def test_add_route(self) -> None:
         """In its canonical spelling, and only one that can be."""
