@@ -9,6 +9,10 @@ whole.
 Prefixes are often where a guard stands: authentication for ``/admin``, and none for the rest. So a
 path that could be read past one is refused, whichever way its backend reads it; one that is not
 plain passes where all its readings lead to the same route. The path itself goes on as it came.
+
+The host is canonical when it comes here, in lower case. In a path case counts, as RFC 3986 section
+6.2.2.1 has it: ``/ADMIN`` is not below ``/admin``. A backend for which it is (IIS, a file system
+that knows no case) reads past a prefix, and has to be guarded by its whole vhost.
 """
 
 from __future__ import annotations

@@ -98,10 +98,15 @@ class RouteTableTests(SynchronousTestCase):
             with self.assertRaises(ProtocolViolation, msg=path) as caught:
                 self.table.find("split.test", path)
             self.assertEqual(caught.exception.status, 400)
-        for path in (b"/a/../b", b"/a%20b", b"//b", b"/ADMIN", b"/a;b/%2e%2e/c", b"/%", b"/x/."):
+        for path in (b"/a/../b", b"/a%20b", b"//b", b"/a;b/%2e%2e/c", b"/%", b"/x/."):
             self.assertIs(self.table.find("split.test", path), REST, path)
         for path in (b"/admin/a%20b", b"/admin/x/../y", b"/admin//x", b"/admin/x;y"):
             self.assertIs(self.table.find("split.test", path), ADMIN, path)
+
+    def test_case(self) -> None:
+        """It counts in a path: what is spelled otherwise is another one (RFC 3986)."""
+        for path in (b"/ADMIN", b"/Admin/x", b"/x/../ADMIN"):
+            self.assertIs(self.table.find("split.test", path), REST, path)
 
     def test_a_vhost_is_a_whole(self) -> None:
         """A path that none of its routes is for has none, though a wildcard is for the host."""
