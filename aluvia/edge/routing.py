@@ -56,11 +56,21 @@ class Routed(typing.Protocol):
 R = typing.TypeVar("R", bound=Routed)
 
 
+#: The segments of a path as a server reads it, and whether it unescapes what is escaped.
+_Reading = tuple[tuple[bytes, ...], bool]
+
+
 @attrs.frozen
 class _Entry(typing.Generic[R]):
-    """A route below a vhost; ``parts`` are the segments of its prefix."""
+    """
+    A route below a vhost.
+
+    :ivar parts: the segments of its prefix, as it is spelled: escaped where it must be.
+    :ivar unescaped: the same as a server sees it that unescapes.
+    """
 
     parts: tuple[bytes, ...]
+    unescaped: tuple[bytes, ...]
     route: R
 
 
@@ -70,10 +80,15 @@ class RouteTable(typing.Generic[R]):
     def __init__(self, routes: typing.Iterable[R] = ()) -> None:
         self._by_host: dict[str, list[_Entry[R]]] = {}
         self._known: dict[str, list[_Entry[R]] | None] = {}
+        # Of vhosts with such a prefix no path is plain.
+        self._escaped: set[str] = set()
         for route in routes:
             prefix = route.path_prefix
             parts = () if prefix is None else segments(prefix.encode("ascii"))
-            self._by_host.setdefault(route.v_host, []).append(_Entry(parts, route))
+            unescaped = tuple(_escaped.sub(_unescaped, part) for part in parts)
+            if parts != unescaped:
+                self._escaped.add(route.v_host)
+            self._by_host.setdefault(route.v_host, []).append(_Entry(parts, unescaped, route))
         for entries in self._by_host.values():
             entries.sort(key=lambda entry: -len(entry.parts))
 
@@ -96,10 +111,11 @@ class RouteTable(typing.Generic[R]):
         if len(entries) == 1 and not last.parts:
             return last.route
         asked = path.partition(b"?")[0]
-        route = _first(entries, tuple(asked.split(b"/")[1:]))
-        if _plain(asked) is None and any(
-            _first(entries, reading) is not route for reading in readings(asked)
-        ):
+        route = _first(entries, (tuple(asked.split(b"/")[1:]), False))
+        plain = _plain(asked) is not None and not (
+            self._escaped and last.route.v_host in self._escaped
+        )
+        if not plain and any(_first(entries, each) is not route for each in _readings(asked)):
             raise ProtocolViolation(400, "The path can be read in more than one way.")
         return route
 
@@ -138,30 +154,47 @@ def segments(path: bytes) -> tuple[bytes, ...]:
 
 
 def readings(path: bytes) -> typing.Iterator[tuple[bytes, ...]]:
+    """The segments of a path that is not plain, as servers of different manners may read it."""
+    return (parts for parts, _ in _readings(path))
+
+
+def _readings(path: bytes) -> typing.Iterator[_Reading]:
     """
     How servers of different manners may read a path that is not plain.
 
     What is escaped may be unescaped never, once or again, before or behind the segments being
     found; a backslash may be a slash; a NUL may be the end.
     """
-    for _ in range(MOST_UNESCAPED):
-        yield tuple(path.split(b"/")[1:])
-        yield segments(path)
-        yield segments(path.replace(b"\\", b"/"))
-        yield segments(path.partition(b"\0")[0])
+    for times in range(MOST_UNESCAPED):
+        for parts in (
+            tuple(path.split(b"/")[1:]),
+            segments(path),
+            segments(path.replace(b"\\", b"/")),
+            segments(path.partition(b"\0")[0]),
+        ):
+            yield parts, times > 0
         unescaped = _escaped.sub(_unescaped, path)
-        if unescaped == path:
+        if unescaped == path and times:
             return
         path = unescaped
-    yield segments(path)
+    yield segments(path), True
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
     return bytes([int(match[1], 16)])
 
 
-def _first(entries: list[_Entry[R]], asked: tuple[bytes, ...]) -> R | None:
+def _spelled(match: re.Match[bytes]) -> bytes:
+    # As a prefix is (RFC 3986 section 6.2.2.1).
+    return match[0].upper()
+
+
+def _first(entries: list[_Entry[R]], reading: _Reading) -> R | None:
+    asked, unescaped = reading
+    if not unescaped and any(b"%" in part for part in asked):
+        asked = tuple(_escaped.sub(_spelled, part) for part in asked)
     for entry in entries:
-        if asked[: len(entry.parts)] == entry.parts:
+        parts = entry.unescaped if unescaped else entry.parts
+        if asked[: len(parts)] == parts:
             return entry.route
     return None

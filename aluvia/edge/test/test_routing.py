@@ -103,6 +103,28 @@ class RouteTableTests(SynchronousTestCase):
         for path in (b"/admin/a%20b", b"/admin/x/../y", b"/admin//x", b"/admin/x;y"):
             self.assertIs(self.table.find("split.test", path), ADMIN, path)
 
+    def test_a_prefix_that_is_escaped(self) -> None:
+        """It is found however it is spelled; where servers do not agree the path is refused."""
+        cafe, rest = Vhost("a.test", "/caf%C3%A9"), Vhost("a.test")
+        colon, slash = Vhost("b.test", "/a%3Ab"), Vhost("b.test", "/c%2Fd")
+        table = RouteTable([cafe, rest, colon, slash, Vhost("b.test"), ADMIN, REST])
+        for path in (b"/caf%C3%A9", b"/caf%c3%a9/x", b"/caf%C3%a9/%C3", b"/caf%C3%A9/a%20b"):
+            self.assertIs(table.find("a.test", path), cafe, path)
+        for path in (b"/cafe", b"/", b"/caf%C3%A8", b"/x%20y"):
+            self.assertIs(table.find("a.test", path), rest, path)
+        self.assertIs(table.find("b.test", b"/a%3ab"), colon)
+        for host, path in (
+            *(
+                ("a.test", b"/caf\xc3\xa9"),
+                ("a.test", b"/caf%25C3%25A9"),
+                ("a.test", b"/x/../caf%c3%a9"),
+            ),
+            *(("b.test", b"/a:b"), ("b.test", b"/c%2Fd"), ("b.test", b"/c%2fd")),
+            ("split.test", b"/%61dmin"),
+        ):
+            with self.assertRaises(ProtocolViolation, msg=path):
+                table.find(host, path)
+
     def test_case(self) -> None:
         """It counts in a path: what is spelled otherwise is another one (RFC 3986)."""
         for path in (b"/ADMIN", b"/Admin/x", b"/x/../ADMIN"):
