@@ -31,7 +31,7 @@ import attrs
 from OpenSSL import SSL
 
 from aluvia.api.problems import Fault, Problem
-from aluvia.edge.key_pairs import BadPair, above, describe, judge_pair, read_pair, untimely
+from aluvia.edge.key_pairs import BadPair, above, judge_pair, read_pair, untimely
 from aluvia.edge.model import ANY_HOST, KeyPair, Snapshot
 
 __all__ = [
@@ -39,7 +39,6 @@ __all__ = [
     "CertificateMap",
     "Certificates",
     "Presented",
-    "describe",
     "judge_pair",
     "present",
 ]
@@ -54,6 +53,8 @@ class Presented:
         stays when the certificate is renewed. Empty for ``--default-certificate``.
     :ivar names: what it is for; canonical, with wildcards and addresses.
     :ivar not_before: seconds since 1970, and so is ``not_after``.
+    :ivar description: what may be told of it; see
+        :meth:`~aluvia.edge.key_pairs.ReadPair.describe`.
     :ivar context: for connections that are shown it. Its tickets open nobody else's sessions.
     """
 
@@ -62,6 +63,7 @@ class Presented:
     not_before: float
     not_after: float
     pair: KeyPair = attrs.field(repr=False)
+    description: typing.Mapping[str, object] = attrs.field(repr=False)
     context: SSL.Context = attrs.field(repr=False)
 
 
@@ -78,6 +80,7 @@ def present(pair: KeyPair, domain: str) -> Presented:
         not_before=read.not_before,
         not_after=read.not_after,
         pair=pair,
+        description=read.describe(),
         context=read.context(),
     )
 
@@ -91,6 +94,7 @@ class CertificateMap:
     :ivar certificates: those of ``/certificates``, in their order.
     :ivar files: those of a directory.
     :ivar given: ``--default-certificate``.
+    :ivar by_domain: those of ``/certificates``.
     :ivar default: what is shown to who asks for a name that no certificate is for, or for none.
     """
 
@@ -98,8 +102,13 @@ class CertificateMap:
     certificates: tuple[Presented, ...] = ()
     files: tuple[Presented, ...] = ()
     given: Presented | None = None
+    by_domain: typing.Mapping[str, Presented] = attrs.field(init=False, repr=False)
     default: Presented | None = attrs.field(init=False)
     _by_name: typing.Mapping[str, Presented] = attrs.field(init=False, repr=False)
+
+    @by_domain.default
+    def _of_domains(self) -> typing.Mapping[str, Presented]:
+        return {each.domain: each for each in self.certificates}
 
     @default.default
     def _first(self) -> Presented | None:

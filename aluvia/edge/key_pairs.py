@@ -32,7 +32,6 @@ __all__ = [
     "ReadPair",
     "above",
     "covers",
-    "describe",
     "judge_pair",
     "read_pair",
     "untimely",
@@ -107,6 +106,25 @@ class ReadPair:
             reason = error.args[0][-1][2] if error.args and error.args[0] else "for no reason"
             raise BadPair([f"The certificate is refused by OpenSSL: {reason}."]) from None
         return context
+
+    def describe(self) -> dict[str, object]:
+        """
+        Say what may be told of it.
+
+        .. code-block:: json
+
+            {"names": ["api.example.com"], "notAfter": "2026-12-31T23:59:59Z",
+             "issuer": "CN=R3,O=…", "serial": "4a…", "fingerprint": "9f…"}
+
+        ``serial`` and ``fingerprint`` (the SHA-256 of the certificate) are in hexadecimal.
+        """
+        return {
+            "names": list(self.names),
+            "notAfter": _time(self.not_after).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "issuer": self.leaf.issuer.rfc4514_string(),
+            "serial": f"{self.leaf.serial_number:x}",
+            "fingerprint": self.leaf.fingerprint(hashes.SHA256()).hex(),
+        }
 
     def _key_works(self) -> bool:
         """
@@ -194,29 +212,6 @@ def judge_pair(pair: KeyPair, domain: str, now: float) -> list[str]:
         except BadPair as bad:
             return list(bad.faults)
     return faults
-
-
-def describe(pair: KeyPair) -> dict[str, object]:
-    """
-    Say what may be told of a pair.
-
-    .. code-block:: json
-
-        {"names": ["api.example.com"], "notAfter": "2026-12-31T23:59:59Z", "issuer": "CN=R3,O=…",
-         "serial": "4a…", "fingerprint": "9f…"}
-
-    ``serial`` and ``fingerprint`` (the SHA-256 of the certificate) are in hexadecimal.
-
-    :raises BadPair: it cannot be read.
-    """
-    read = read_pair(pair)
-    return {
-        "names": list(read.names),
-        "notAfter": _time(read.not_after).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "issuer": read.leaf.issuer.rfc4514_string(),
-        "serial": f"{read.leaf.serial_number:x}",
-        "fingerprint": read.leaf.fingerprint(hashes.SHA256()).hex(),
-    }
 
 
 class Dated(typing.Protocol):

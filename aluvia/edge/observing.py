@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing
 
 from aluvia import __version__
-from aluvia.edge.certificates import describe
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.measured import measure
@@ -76,10 +75,8 @@ class Observing:
 
     def certificate(self, domain: str) -> Facts:
         """Its names, and until when it is good."""
-        for presented in self._ingress.certificates.map.certificates:
-            if presented.domain == domain:
-                return dict(describe(presented.pair))
-        return {}
+        presented = self._ingress.certificates.map.by_domain.get(domain)
+        return {} if presented is None else dict(presented.description)
 
     def backend_runtime(self, route_id: str, backend_id: str) -> Facts:
         """How a backend is now."""
