@@ -15,7 +15,7 @@ import typing
 
 from aluvia import __version__
 from aluvia.edge.statistics import Tracker
-from aluvia.edge.stats_document import Gauges
+from aluvia.edge.stats_document import Gauges, MemberGauge
 from aluvia.edge.tally import Tally
 from aluvia.telemetry.exposition import Families
 
@@ -23,6 +23,11 @@ __all__ = ["REJECTED", "Observed", "measure"]
 
 #: The cause of a request that found its route's queue full, or waited there for too long.
 REJECTED = "connection_limit_reached"
+
+#: How many routes, backends or certificates are measured at once: a few milliseconds' work.
+BATCH = 8
+
+T = typing.TypeVar("T")
 
 PLACE = ("route", "vhost", "backend")
 ROUTE = ("route", "vhost")
@@ -68,31 +73,49 @@ class Observed(Gauges, typing.Protocol):
         """How many were not, by reason."""
 
 
-def measure(families: Families, tracker: Tracker, observed: Observed, now: float) -> None:
+def measure(tracker: Tracker, observed: Observed, now: float) -> typing.Iterator[Families]:
     """
-    Add everything.
+    Everything, in parts that take a few milliseconds each, since it is much where there are many
+    routes; see :class:`~aluvia.telemetry.exposition.Exposition`.
+
+    What comes and goes meanwhile is in it or not.
 
     :param now: the reactor's seconds.
     """
     v_hosts = observed.v_hosts()
-    _measure_traffic(families, tracker, v_hosts)
-    _measure_routes(families, observed, v_hosts)
-    families.gauges(
-        "aluvia_edge_certificate_not_after_seconds",
-        "When certificates end, in seconds since 1970.",
-        ("domain",),
-        [((domain,), end) for domain, end in observed.certificates().items()],
-    )
-    _measure_process(families, observed, now)
+    places = tracker.places()
+    for some in _batches(places):
+        yield _measure_places(tracker, v_hosts, some)
+    for routes in _batches([*dict.fromkeys(route for route, _ in places)]):
+        yield _measure_traffic(tracker, v_hosts, routes)
+    for those in _batches([*v_hosts.items()]):
+        yield _measure_routes(observed, those)
+    members = [
+        ((route, v_host, member.id), member)
+        for route, v_host in v_hosts.items()
+        for member in observed.members(route)
+    ]
+    for each in _batches(members):
+        yield _measure_members(each)
+    for ends in _batches([*observed.certificates().items()]):
+        yield _measure_certificates(ends)
+    yield _measure_process(observed, now)
 
 
-def _measure_traffic(
-    families: Families, tracker: Tracker, v_hosts: typing.Mapping[str, str]
-) -> None:
-    """What the tracker knows, of each place with any traffic."""
+def _batches(rows: list[T]) -> typing.Iterator[list[T]]:
+    """All of them; one batch where there are none, so that their families are shown."""
+    for start in range(0, max(1, len(rows)), BATCH):
+        yield rows[start : start + BATCH]
+
+
+def _measure_places(
+    tracker: Tracker, v_hosts: typing.Mapping[str, str], places: list[tuple[str, str]]
+) -> Families:
+    """What the tracker knows of places with any traffic."""
+    families = Families()
     tallies = [
         ((route, v_hosts.get(route, ""), backend), tracker.total(route, backend).tally)
-        for route, backend in tracker.places()
+        for route, backend in places
     ]
     busy = [(place, tally) for place, tally in tallies if tally.requests]
     families.counters(
@@ -133,14 +156,16 @@ def _measure_traffic(
             if place[0] and not place[2]
         ],
     )
-    _measure_whole_routes(families, tracker, v_hosts)
+    return families
 
 
-def _measure_whole_routes(
-    families: Families, tracker: Tracker, v_hosts: typing.Mapping[str, str]
-) -> None:
+def _measure_traffic(
+    tracker: Tracker, v_hosts: typing.Mapping[str, str], ids: list[str]
+) -> Families:
+    """What it knows of routes with any traffic."""
+    families = Families()
     routes: dict[tuple[str, ...], Tally] = {}
-    for route in dict.fromkeys(route for route, _ in tracker.places()):
+    for route in ids:
         tally = tracker.total(route).tally
         if tally.requests:
             routes[route, v_hosts.get(route, "")] = tally
@@ -168,12 +193,12 @@ def _measure_whole_routes(
         ROUTE,
         [(place, tally.queued_seconds) for place, tally in routes.items()],
     )
+    return families
 
 
-def _measure_routes(
-    families: Families, observed: Observed, v_hosts: typing.Mapping[str, str]
-) -> None:
+def _measure_routes(observed: Observed, v_hosts: list[tuple[str, str]]) -> Families:
     """What is so now."""
+    families = Families()
     for name, text, number in (
         ("in_flight", "Requests that run now, by route.", observed.in_flight),
         ("queue_length", "Requests that wait now.", observed.queued),
@@ -183,13 +208,13 @@ def _measure_routes(
             f"aluvia_edge_{name}",
             text,
             ROUTE,
-            [(each, number(each[0])) for each in v_hosts.items()],
+            [(each, number(each[0])) for each in v_hosts],
         )
-    members = [
-        ((route, v_host, member.id), member)
-        for route, v_host in v_hosts.items()
-        for member in observed.members(route)
-    ]
+    return families
+
+
+def _measure_members(members: list[tuple[tuple[str, str, str], MemberGauge]]) -> Families:
+    families = Families()
     families.gauges(
         "aluvia_edge_backend_alive",
         "Whether a backend is taken to be alive.",
@@ -202,9 +227,22 @@ def _measure_routes(
         PLACE,
         [(place, member.active) for place, member in members],
     )
+    return families
 
 
-def _measure_process(families: Families, observed: Observed, now: float) -> None:
+def _measure_certificates(ends: list[tuple[str, float]]) -> Families:
+    families = Families()
+    families.gauges(
+        "aluvia_edge_certificate_not_after_seconds",
+        "When certificates end, in seconds since 1970.",
+        ("domain",),
+        [((domain,), end) for domain, end in ends],
+    )
+    return families
+
+
+def _measure_process(observed: Observed, now: float) -> Families:
+    families = Families()
     families.gauge(
         "aluvia_edge_connections_open",
         "Connections of clients open now.",
@@ -247,3 +285,4 @@ def _measure_process(families: Families, observed: Observed, now: float) -> None
     )
     families.info("aluvia_edge_build", "What is running.", {"version": __version__})
     families.process()
+    return families

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from aluvia.telemetry.exposition import Families
+from aluvia.telemetry.exposition import Exposition
 
 __all__ = ["Observed", "Runtime"]
 
@@ -31,8 +31,8 @@ class Observed(Runtime, typing.Protocol):
     def readiness(self) -> Facts:
         """``ready``: whether new requests are taken; ``reason``: why not; and what there is."""
 
-    def families(self) -> Families:
-        """Everything that a scrape of ``/metrics`` shows."""
+    async def scrape(self, accept: str) -> Exposition:
+        """Everything that ``/metrics`` shows, for who accepts this."""
 
     def stats(self, route_id: str | None) -> Facts:
         """The statistics of a route; of all of them, for None."""

@@ -12,8 +12,9 @@ from aluvia import __version__
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.measured import measure
+from aluvia.edge.scrapes import Scrapes
 from aluvia.edge.stats_document import stats
-from aluvia.telemetry.exposition import Families
+from aluvia.telemetry.exposition import Exposition
 from aluvia.telemetry.logs import THRESHOLDS
 from aluvia.upstreams.members import Member
 
@@ -46,6 +47,7 @@ class Observing:
         self._clock = clock
         self._log_level = log_level
         self._set_log_level = set_log_level
+        self._scrapes = Scrapes(lambda: measure(ingress.tracker, self, clock()), ingress.reactor)
 
     # For the API.
 
@@ -63,11 +65,9 @@ class Observing:
             reason = "It has as many connections as it may have."
         return {"ready": reason is None, "reason": reason, "routes": len(self._routes)}
 
-    def families(self) -> Families:
-        """What a scrape of ``/metrics`` shows."""
-        families = Families()
-        measure(families, self._ingress.tracker, self, self._clock())
-        return families
+    async def scrape(self, accept: str) -> Exposition:
+        """What ``/metrics`` shows, for who accepts this."""
+        return await self._scrapes.scrape(accept)
 
     def stats(self, route_id: str | None) -> Facts:
         """The statistics of a route; of all of them, for None."""

@@ -26,7 +26,6 @@ from aluvia.edge.finding import find_route
 from aluvia.edge.observed import Observed
 from aluvia.edge.openapi import describe
 from aluvia.edge.rest_paths import BASE, Path
-from aluvia.telemetry.exposition import expose
 from aluvia.telemetry.logs import THRESHOLDS
 
 __all__ = ["OtherResources"]
@@ -113,12 +112,12 @@ class OtherResources:
         facts = dict(self._observed.readiness())
         return send_json(request, 200 if facts["ready"] else 503, facts)
 
-    def show_metrics(self, request: Request, query: Query) -> bytes:
+    async def show_metrics(self, request: Request, query: Query) -> bytes:
         """The numbers."""
         accept = (request.getHeader(b"accept") or b"").decode("latin-1")
-        body, content_type = expose(self._observed.families(), accept)
-        prepare(request, 200, content_type.encode("ascii"))
-        return body
+        exposition = await self._observed.scrape(accept)
+        prepare(request, 200, exposition.content_type.encode("ascii"))
+        return exposition.body
 
 
 def _file(name: str, content_type: bytes, request: Request, query: Query) -> bytes:

@@ -22,7 +22,7 @@ from aluvia.edge.rest_documents import Documents
 from aluvia.edge.test.fields_case import SCRYPT
 from aluvia.store.database import MEMORY
 from aluvia.store.engine import Store
-from aluvia.telemetry.exposition import Families
+from aluvia.telemetry.exposition import Exposition, Families
 
 reactor: typing.Any = installed
 
@@ -81,11 +81,13 @@ class FakeObserved:
         """As it is said."""
         return {"ready": self.ready, "reason": None if self.ready else "It is draining."}
 
-    def families(self) -> Families:
+    async def scrape(self, accept: str) -> Exposition:
         """One number."""
         families = Families()
         families.gauge("aluvia_edge_routes", "Routes that there are.", 7)
-        return families
+        exposition = Exposition(accept)
+        exposition.add(families)
+        return exposition
 
     def stats(self, route_id: str | None) -> dict[str, object]:
         """Whose they are."""

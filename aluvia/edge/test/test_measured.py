@@ -7,10 +7,10 @@ import typing
 from prometheus_client.parser import text_string_to_metric_families
 
 from aluvia import __version__
-from aluvia.edge.measured import REJECTED, measure
+from aluvia.edge.measured import BATCH, REJECTED, measure
 from aluvia.edge.test.completed_request import Completed
 from aluvia.edge.test.tracker_case import FakeGauges, TrackerCase
-from aluvia.telemetry.exposition import Families, expose
+from aluvia.telemetry.exposition import Exposition
 
 ORDER = [
     "domain",
@@ -51,14 +51,14 @@ class MeasureTests(TrackerCase):
 
     def scrape(self) -> dict[str, float]:
         """Every sample of ours: its name and the values of its labels, and its number."""
-        families = Families()
-        measure(families, self.tracker, FakeEdge(), 1_700_000_042.0)
-        body, _ = expose(families, "")
+        exposition = Exposition("")
+        for families in measure(self.tracker, FakeEdge(), 1_700_000_042.0):
+            exposition.add(families)
         return {
             " ".join([sample.name.removeprefix("aluvia_edge_"), *ordered(sample.labels)]): (
                 sample.value
             )
-            for family in text_string_to_metric_families(body.decode())
+            for family in text_string_to_metric_families(exposition.body.decode())
             for sample in family.samples
             if sample.name.startswith("aluvia_edge_") and not sample.name.endswith("_created")
         }
@@ -157,6 +157,18 @@ class MeasureTests(TrackerCase):
                 f"build_info {__version__}": 1,
             }
         )
+
+    def test_it_takes_long(self) -> None:
+        """There are parts, none of which is of more than some routes or backends."""
+        for route in range(100):
+            self.tracker.track(f"r{route}", "one").record(Completed())
+        samples = [
+            sum(len(family.samples) for family in families.collect())
+            for families in measure(self.tracker, FakeEdge(), 1_700_000_042.0)
+        ]
+        self.assertGreater(sum(samples), 100 * 20)
+        self.assertLess(max(samples), BATCH * 25)
+        self.assertEqual(100, sum(key.startswith("latency_seconds_sum") for key in self.scrape()))
 
     def test_what_is_gone(self) -> None:
         """A route that was forgotten has no lines any more; nothing but its gauges is left."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hypothesis
 from hypothesis import strategies
 from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.telemetry.exposition import Families, expose
+from aluvia.telemetry.exposition import Exposition, Families, expose
 from aluvia.telemetry.metrics import Histogram
 from aluvia.testing.properties import settings_for_tests
 
@@ -64,6 +65,25 @@ class ExposeTests(SynchronousTestCase):
         names = [f.name for f in openmetrics.text_string_to_metric_families(body.decode())]
         expected = ["a_requests", "a_starts", "a_open", "a_in_flight", "a_seconds", "a_build"]
         self.assertEqual(expected, names)
+
+    def test_one_family_in_two_places(self) -> None:
+        """In whatever parts it comes, it is what it would have been in one."""
+        whole, first, second = Families(), Families(), Families()
+        of_one, of_two = [(("1",), 1.0)], [(("2",), 2.0), (("3",), 3.0)]
+        whole.counters("a_sent", "Sent.", ("to",), [*of_one, *of_two])
+        whole.gauges("a_open", "Open\n", ("to",), [*of_one, *of_two])
+        for part, rows in ((first, of_one), (second, of_two)):
+            part.counters("a_sent", "Sent.", ("to",), rows)
+            part.gauges("a_open", "Open\n", ("to",), rows)
+        for accept in ("", "application/openmetrics-text"):
+            encode, content_type = choose_encoder(accept)
+            exposition = Exposition(accept)
+            exposition.add(first)
+            exposition.add(second)
+            exposition.add(Families())
+            self.assertEqual(
+                (encode(whole), content_type), (exposition.body, exposition.content_type)
+            )
 
     def test_the_process(self) -> None:
         """The process's own numbers come along where there is a ``/proc``."""
