@@ -5,15 +5,16 @@ What an edge has done: by route and backend, in the last ten seconds, minute and
 
     data path   -> Track.record(request)   one per request: plain integers, 0.4 µs
     once a second, each track that was recorded in -> History, three windows and the sum
-    GET /stats, GET /metrics -> sums over the histories of one backend, of one route, or of all
+    GET /stats, GET /metrics -> sums over the histories of one backend, or of one route
 
-A request is recorded once, at the track of the route and the backend that it ended with; a route
-and the whole are added up only when somebody asks. What came to no backend (refused, queued for
-too long) is at its route's track for no backend, and what no route took (404, 421, a bad request)
-at :attr:`Tracker.nowhere`.
+A request is recorded once, at the track of the route and the backend that it ended with. What came
+to no backend (refused, queued for too long) is at its route's track for no backend, and what no
+route took (404, 421, a bad request) at :attr:`Tracker.nowhere`. The whole has a history of its own;
+a route is added up only when somebody asks.
 
-What is forgotten leaves its place in the sums: a backend in its route's, a route in those of all;
-so that these never fall, and a request that outlives its route is counted.
+A backend that is forgotten leaves what it did to its route, so that these sums never fall. Of a
+route that is, nothing is left but what the whole has of it; to that is added as well what outlives
+it.
 
 Memory: a track that is busy all the time holds less than 20 KB; one that was, and is not, 2 KB;
 one that nothing was ever recorded in, half a kilobyte. There are no more than the configuration
@@ -180,7 +181,8 @@ class Tracker:
         self._second = 0
         self._settled = 0
         self._routes: dict[str, _Route] = {}
-        self._former = History()
+        # What all of them did, and those that are gone.
+        self._every = History()
         # Those with something in their windows.
         self._warm: list[History] = []
         self.nowhere = self.track("")
@@ -202,17 +204,18 @@ class Tracker:
 
     def forget(self, route_id: str) -> None:
         """A route is gone. Harmless for one that is not known."""
-        route = self._routes.pop(route_id, None)
-        if route is not None:
-            for history in route.histories:
-                self._pass(history, self._former)
+        self._routes.pop(route_id, None)
 
     def forget_backend(self, route_id: str, backend_id: str) -> None:
         """A backend is gone, and its route is not. Harmless for one that is not known."""
         route = self._routes.get(route_id)
         track = None if route is None else route.tracks.pop(backend_id, None)
         if route is not None and track is not None:
-            self._pass(track.history, route.former)
+            former = route.former
+            was_cold = former.cold
+            track.history.pass_to(former, self._second)
+            if was_cold and not former.cold:
+                self._warm.append(former)
 
     def deadline_passed(self, now: float) -> None:
         """Bring what was recorded into the windows: the sweep looked."""
@@ -281,8 +284,13 @@ class Tracker:
 
     def _look(self) -> None:
         busy, self.busy = self.busy, []
+        every = 0
         for track in busy:
-            self._add(track.history, track.take())
+            row = track.take()
+            every += row
+            self._add(track.history, row)
+        if every:
+            self._add(self._every, every)
 
     def _add(self, history: History, row: int) -> None:
         while history.heir is not None:
@@ -291,16 +299,9 @@ class Tracker:
             self._warm.append(history)
         history.add(self._second, row)
 
-    def _pass(self, history: History, heir: History) -> None:
-        was_cold = heir.cold
-        history.pass_to(heir, self._second)
-        if was_cold and not heir.cold:
-            self._warm.append(heir)
-
     def _histories(self, route_id: str | None, backend_id: str | None) -> list[History]:
         if route_id is None:
-            every = [each for route in self._routes.values() for each in route.histories]
-            return [self._former, *every]
+            return [self._every]
         route = self._routes.get(route_id)
         if route is None:
             return []
