@@ -95,7 +95,7 @@ class SeedTests(EdgeCase):
 
         _, _, stats = await self.curled(edge, "GET", "/stats")
         self.assertEqual(stats["sinceStart"]["requests"], 0)
-        self.assertIn("api.myapp.com", stats["certificates"])
+        self.assertIn("api.myapp.com", [each["domain"] for each in stats["certificates"]])
         _, _, stats = await self.curled(edge, "GET", "/stats/api.myapp.com")
         self.assertEqual((stats["route"], len(stats["backends"])), ("service-a", 2))
 

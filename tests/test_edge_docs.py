@@ -222,7 +222,7 @@ def _names(document: typing.Mapping[str, typing.Any]) -> typing.Iterator[str]:
     for name, value in document.items():
         yield name
         if name in ("backends", "certificates"):
-            for each in value.values():
+            for each in value.values() if isinstance(value, dict) else value:
                 yield from _names(each)
         elif isinstance(value, dict) and name != "byCause":
             yield from _names(value)

@@ -11,6 +11,7 @@ Only what there was is shown: a route without traffic has its gauges alone.
 
 from __future__ import annotations
 
+import math
 import typing
 
 from aluvia import __version__
@@ -97,8 +98,13 @@ def measure(tracker: Tracker, observed: Observed, now: float) -> typing.Iterator
     ]
     for each in _batches(members):
         yield _measure_members(each)
-    for ends in _batches([*observed.certificates().items()]):
-        yield _measure_certificates(ends)
+    # Of two routes for one vhost, or two files of one name, the one that ends first is shown.
+    ends: dict[tuple[str, str], float] = {}
+    for source, certificate in observed.certificates():
+        key = source, certificate.domain
+        ends[key] = min(certificate.not_after, ends.get(key, math.inf))
+    for some_ends in _batches([*ends.items()]):
+        yield _measure_certificates(some_ends)
     yield _measure_process(observed, now)
 
 
@@ -230,13 +236,13 @@ def _measure_members(members: list[tuple[tuple[str, str, str], MemberGauge]]) ->
     return families
 
 
-def _measure_certificates(ends: list[tuple[str, float]]) -> Families:
+def _measure_certificates(ends: list[tuple[tuple[str, str], float]]) -> Families:
     families = Families()
     families.gauges(
         "aluvia_edge_certificate_not_after_seconds",
         "When certificates end, in seconds since 1970.",
-        ("domain",),
-        [((domain,), end) for domain, end in ends],
+        ("source", "domain"),
+        ends,
     )
     return families
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing
 
 from aluvia import __version__
+from aluvia.edge.certificates import Presented
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.measured import measure
@@ -176,13 +177,15 @@ class Observing:
         live = self._routes.get(route_id)
         return [] if live is None else [*live.members]
 
-    def certificates(self) -> dict[str, float]:
-        """When each certificate ends, by its domain; seconds since 1970."""
+    def certificates(self) -> list[tuple[str, Presented]]:
+        """Each certificate, behind where it is from."""
         every = self._ingress.certificates.map
-        return {
-            presented.domain: presented.not_after
-            for presented in (*every.files, *every.certificates, *every.routes)
-        }
+        return [
+            *(("route", each) for each in every.routes),
+            *(("upload", each) for each in every.certificates),
+            *(("file", each) for each in every.files),
+            *(("default", each) for each in (every.given,) if each is not None),
+        ]
 
     @property
     def _routes(self) -> dict[str, LiveRoute]:

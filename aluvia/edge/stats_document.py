@@ -15,7 +15,11 @@ The statistics of an edge as ``GET /stats`` and ``GET /stats/:vHost`` show them.
       "backends": {"one": {"windows": {…}, "sinceStart": NUMBERS, "inFlight": 2, "isDead": false}}
 
       for all besides:
-      "certificates": {"example.com": {"notAfter": "2026-12-01T00:00:00Z", "daysLeft": 12.3}},
+      "certificates": [{
+        "source": "upload",                       or "route", "file", "default"
+        "domain": "example.com",                  or a route's vhost, a directory; "" of the default
+        "names": ["example.com"], "notAfter": "2026-12-01T00:00:00Z", "daysLeft": 12.3
+      }],
       "build": {"version": "1.0"}
     }
 
@@ -46,7 +50,7 @@ from datetime import UTC, datetime
 from aluvia import __version__
 from aluvia.edge.statistics import CLIENT_GONE, Period, Tracker
 
-__all__ = ["Gauges", "MemberGauge", "stats"]
+__all__ = ["CertificateGauge", "Gauges", "MemberGauge", "stats"]
 
 Document: typing.TypeAlias = dict[str, typing.Any]
 
@@ -69,6 +73,22 @@ class MemberGauge(typing.Protocol):
         """When it was found to be dead; None while it is not."""
 
 
+class CertificateGauge(typing.Protocol):
+    """What is asked of a :class:`~aluvia.edge.certificates.Presented`."""
+
+    @property
+    def domain(self) -> str:
+        """What it was handed in for."""
+
+    @property
+    def names(self) -> typing.Sequence[str]:
+        """What it is for."""
+
+    @property
+    def not_after(self) -> float:
+        """When it ends; seconds since 1970."""
+
+
 class Gauges(typing.Protocol):
     """What is so at the moment. ``route_id`` None means all routes together."""
 
@@ -87,8 +107,11 @@ class Gauges(typing.Protocol):
     def members(self, route_id: str) -> typing.Iterable[MemberGauge]:
         """The backends of a route that there is."""
 
-    def certificates(self) -> typing.Mapping[str, float]:
-        """When each certificate ends, by its domain; seconds since 1970."""
+    def certificates(self) -> typing.Iterable[tuple[str, CertificateGauge]]:
+        """
+        Each certificate that clients may be shown, behind where it is from: ``route``, ``upload``,
+        ``file`` or ``default``.
+        """
 
 
 def stats(tracker: Tracker, gauges: Gauges, now: float, route_id: str | None = None) -> Document:
@@ -105,13 +128,16 @@ def stats(tracker: Tracker, gauges: Gauges, now: float, route_id: str | None = N
         "streams": gauges.streams(route_id),
     }
     if route_id is None:
-        document["certificates"] = {
-            domain: {
-                "notAfter": f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}",
-                "daysLeft": round((end - now) / 86_400, 1),
+        document["certificates"] = [
+            {
+                "source": source,
+                "domain": each.domain,
+                "names": [*each.names],
+                "notAfter": f"{datetime.fromtimestamp(each.not_after, UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "daysLeft": round((each.not_after - now) / 86_400, 1),
             }
-            for domain, end in gauges.certificates().items()
-        }
+            for source, each in gauges.certificates()
+        ]
         document["build"] = {"version": __version__}
         return document
     document["route"] = route_id

@@ -13,6 +13,7 @@ from aluvia.edge.test.tracker_case import FakeGauges, TrackerCase
 from aluvia.telemetry.exposition import Exposition
 
 ORDER = [
+    "source",
     "domain",
     "route",
     "vhost",
@@ -137,7 +138,9 @@ class MeasureTests(TrackerCase):
                 "backend_alive api api.example.com two": 0,
                 "backend_in_flight api api.example.com one": 2,
                 "backend_in_flight api api.example.com two": 0,
-                "certificate_not_after_seconds api.example.com": 1_798_761_600,
+                "certificate_not_after_seconds upload api.example.com": 1_798_761_600,
+                "certificate_not_after_seconds route api.example.com": 1_798_761_601,
+                "certificate_not_after_seconds default ": 1_798_761_603,
             }
         )
 

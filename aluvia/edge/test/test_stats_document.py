@@ -72,9 +72,20 @@ class StatsTests(TrackerCase):
         self.assertEqual(
             (3, 30, 300), (document["inFlight"], document["queued"], document["streams"])
         )
+        upload, *_, default = document["certificates"]
         self.assertEqual(
-            {"api.example.com": {"notAfter": "2027-01-01T00:00:00Z", "daysLeft": 8.8}},
-            document["certificates"],
+            {
+                "source": "upload",
+                "domain": "api.example.com",
+                "names": ["api.example.com", "*.example.com"],
+                "notAfter": "2027-01-01T00:00:00Z",
+                "daysLeft": 8.8,
+            },
+            upload,
+        )
+        self.assertEqual(
+            ("default", "", ["example.org"]),
+            (default["source"], default["domain"], default["names"]),
         )
         self.assertEqual({"version": __version__}, document["build"])
         self.assertNotIn("backends", document)

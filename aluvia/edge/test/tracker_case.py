@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.edge.statistics import Tracker
-from aluvia.edge.stats_document import MemberGauge
+from aluvia.edge.stats_document import CertificateGauge, MemberGauge
 from aluvia.net.accept import Sweep
 
 
@@ -43,6 +43,15 @@ class Member:
     dead_since: float | None = None
 
 
+@attrs.frozen
+class Certificate:
+    """One that clients are shown."""
+
+    domain: str
+    names: list[str]
+    not_after: float
+
+
 class FakeGauges:
     """Two routes, one of which has two backends; the numbers tell who was asked."""
 
@@ -66,6 +75,13 @@ class FakeGauges:
         """Of the first: one that lives and one that does not."""
         return [Member("one", 2), Member("two", 0, 5.0)] if route_id == "api" else []
 
-    def certificates(self) -> typing.Mapping[str, float]:
-        """One, that ends at the beginning of 2027."""
-        return {"api.example.com": 1_798_761_600.0}
+    def certificates(self) -> typing.Iterable[tuple[str, CertificateGauge]]:
+        """An upload that ends at the beginning of 2027; two routes' for one vhost; the default."""
+        end = 1_798_761_600.0
+        name = "api.example.com"
+        return [
+            ("upload", Certificate(name, [name, "*.example.com"], end)),
+            ("route", Certificate(name, [name], end + 2)),
+            ("route", Certificate(name, [name], end + 1)),
+            ("default", Certificate("", ["example.org"], end + 3)),
+        ]
