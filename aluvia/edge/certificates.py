@@ -31,15 +31,13 @@ import attrs
 from OpenSSL import SSL
 
 from aluvia.api.problems import Fault, Problem
-from aluvia.edge.key_pairs import BadPair, above, judge_pair, read_pair, untimely
+from aluvia.edge.key_pairs import BadPair, above, read_pair, untimely
 from aluvia.edge.model import ANY_HOST, KeyPair, Snapshot
 
 __all__ = [
-    "BadPair",
     "CertificateMap",
     "Certificates",
     "Presented",
-    "judge_pair",
     "present",
 ]
 

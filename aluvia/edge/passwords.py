@@ -26,26 +26,14 @@ from aluvia.api.problems import Fault, Problem
 from aluvia.edge.hashing_threads import NoThread, Threads
 from aluvia.edge.model import AuthProvider, BasicProvider
 from aluvia.edge.password_hashes import (
-    PASSWORD_BYTES,
     hash_password,
     hash_token,
     password_bytes,
-    read_hash,
     verify,
 )
 from aluvia.edge.verdicts import RETRY_SOON
 
-__all__ = [
-    "PASSWORD_BYTES",
-    "hash_password",
-    "hash_passwords",
-    "hash_secrets",
-    "hash_secrets_now",
-    "hash_token",
-    "password_bytes",
-    "read_hash",
-    "verify",
-]
+__all__ = ["hash_secrets", "hash_secrets_now", "hash_token"]
 
 #: Passwords in plain text in one document: more would take a minute.
 MOST_PASSWORDS = 256
@@ -95,9 +83,6 @@ async def hash_secrets(document: object, threads: Threads, known: Known = _NOBOD
             detail = "Too many passwords are being verified to hash another one."
             raise Problem(503, "busy", detail, fields=RETRY_SOON) from None
     return _with_hashes(document, hashes)
-
-
-hash_passwords = hash_secrets
 
 
 def hash_secrets_now(document: object, known: Known = _NOBODY) -> typing.Any:

@@ -8,7 +8,7 @@ import sys
 import typing
 
 from aluvia.cli.test.test_main import ConsoleCase
-from aluvia.edge.passwords import PASSWORD_BYTES, verify
+from aluvia.edge.password_hashes import PASSWORD_BYTES, verify
 
 
 class Terminal(io.StringIO):

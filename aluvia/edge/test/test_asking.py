@@ -8,7 +8,7 @@ import typing
 from twisted.internet.defer import Deferred
 
 from aluvia.edge.model import BasicProvider, HookProvider
-from aluvia.edge.passwords import hash_password
+from aluvia.edge.password_hashes import hash_password
 from aluvia.edge.test.edge_case import HOST, EdgeCase, backend, seen
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import Visit

@@ -14,7 +14,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from aluvia.api.problems import Problem
 from aluvia.edge import passwords
 from aluvia.edge.model import AuthProvider, BasicProvider, HookProvider
-from aluvia.edge.passwords import hash_passwords, hash_secrets, hash_secrets_now, verify
+from aluvia.edge.password_hashes import verify
+from aluvia.edge.passwords import hash_secrets, hash_secrets_now
 from aluvia.edge.test.auth_case import ByHand, cheap_hash
 from aluvia.testing.properties import settings_for_tests
 
@@ -184,7 +185,3 @@ class ThreadTests(SynchronousTestCase):
         hashing.cancel()
         self.failureResultOf(hashing)
         self.assertEqual((self.threads.given_up, self.threads.waiting), (1, []))
-
-    def test_both_names(self) -> None:
-        """It has two names."""
-        self.assertIs(hash_passwords, hash_secrets)

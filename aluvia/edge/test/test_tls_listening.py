@@ -11,7 +11,8 @@ from OpenSSL import SSL
 from twisted.internet.interfaces import IProtocolFactory
 from zope.interface.verify import verifyObject
 
-from aluvia.edge.certificates import judge_pair, present
+from aluvia.edge.certificates import present
+from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.test.issuing import NOW, elliptic, issue, rsa_key
 from aluvia.edge.test.tls_case import Client, TLSCase, client_context, pair
 from aluvia.edge.tls_listening import UNRECOGNIZED_NAME
