@@ -15,17 +15,20 @@ from __future__ import annotations
 import functools
 import importlib.resources
 
+import attrs
 from twisted.web.http import Request
 
 from aluvia.api.answers import prepare, send_json
 from aluvia.api.bodies import JSON, read_object
-from aluvia.api.problems import Fault, Problem
 from aluvia.api.queries import Query, read_flag
 from aluvia.edge.configuration import Configuration
 from aluvia.edge.finding import find_route
 from aluvia.edge.observed import Observed
 from aluvia.edge.openapi import describe
+from aluvia.edge.plain_fields import Plain
+from aluvia.edge.reading import Reading, Wrong, read_document
 from aluvia.edge.rest_paths import BASE, Path
+from aluvia.edge.shapes import Member, ObjectOf
 from aluvia.telemetry.logs import THRESHOLDS
 
 __all__ = ["OtherResources"]
@@ -42,6 +45,20 @@ _POLICY = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+@attrs.frozen
+class _LogLevel:
+    level: str
+
+
+def _level(value: object) -> str:
+    if not isinstance(value, str) or value not in THRESHOLDS:
+        raise Wrong(f"must be one of {', '.join(THRESHOLDS)}")
+    return value
+
+
+_LOG_LEVEL = ObjectOf(_LogLevel, [Member("level", Plain(_level), needed=True)])
 
 
 class OtherResources:
@@ -84,20 +101,10 @@ class OtherResources:
     def put_log_level(self, request: Request, query: Query) -> bytes:
         """Make it another one."""
         dry_run = read_flag(query, "dry_run")
-        document = read_object(request, (JSON,))
-        faults = [
-            Fault("/" + name.replace("~", "~0").replace("/", "~1"), "is unknown")
-            for name in list(document)[:100]
-            if name != "level"
-        ]
-        level = document.get("level")
-        if not isinstance(level, str) or level not in THRESHOLDS:
-            faults.append(Fault("/level", f"must be one of {', '.join(THRESHOLDS)}"))
-        if faults or not isinstance(level, str):
-            raise Problem(422, "invalid_fields", "That is no log level.", faults)
+        read = read_document(_LOG_LEVEL, read_object(request, (JSON,)), Reading(), None)
         if not dry_run:
-            self._observed.set_log_level(level)
-        return send_json(request, 200, {"level": level})
+            self._observed.set_log_level(read.value.level)
+        return send_json(request, 200, _LOG_LEVEL.show(read.value, secrets=False))
 
     def show_description(self, request: Request, query: Query) -> bytes:
         """What there is."""
