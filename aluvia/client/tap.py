@@ -19,11 +19,11 @@ from aluvia.client.options import OPTIONS
 from aluvia.client.service import ClientService
 from aluvia.client.settings import Settings
 from aluvia.process import collector
-from aluvia.process.command_line import TableOptions, flags, parameters, refuse
-from aluvia.process.statuses import CANNOT_CREATE, USAGE
+from aluvia.process.command_line import TableOptions, flags, parameters
+from aluvia.process.statuses import USAGE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
-from aluvia.telemetry.twistd_log import WithOwnLog, log_stream
+from aluvia.telemetry.twistd_log import WithOwnLog
 
 HELP = """
 A local forward proxy: each request goes direct, or through a gateway by hostname rules.
@@ -113,11 +113,7 @@ def makeService(options: Options) -> IService:
     redactor = Redactor([] if settings.token is None else [settings.token])
     for username, password in settings.credentials():
         redactor.add_credentials(username, password)
-    twistd_options = {} if options.parent is None else options.parent
-    try:
-        stream = log_stream(twistd_options or {"nodaemon": True}, running.callFromThread)
-    except OSError as error:
-        refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
+    stream = options.open_log(running.callFromThread)
     running.callWhenRunning(collector.settle)
     observer = make_observer(settings.log_level, settings.log_format, stream, redactor)
     service: IService

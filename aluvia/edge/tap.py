@@ -14,12 +14,12 @@ from aluvia.edge.load import load_settings
 from aluvia.edge.options import OPTIONS
 from aluvia.edge.settings import Settings
 from aluvia.process import collector
-from aluvia.process.command_line import TableOptions, flags, parameters, refuse
+from aluvia.process.command_line import TableOptions, flags, parameters
 from aluvia.process.sources import SettingsError
-from aluvia.process.statuses import CANNOT_CREATE, USAGE
+from aluvia.process.statuses import USAGE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
-from aluvia.telemetry.twistd_log import WithOwnLog, log_stream
+from aluvia.telemetry.twistd_log import WithOwnLog
 
 HELP = """
 A reverse proxy whose routes, backends and certificates change while it runs, over a REST API.
@@ -114,11 +114,7 @@ def makeService(options: Options) -> IService:
 
     running: typing.Any = reactor
     settings = options.settings
-    twistd_options = {} if options.parent is None else options.parent
-    try:
-        stream = log_stream(twistd_options or {"nodaemon": True}, running.callFromThread)
-    except OSError as error:
-        refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
+    stream = options.open_log(running.callFromThread)
     running.callWhenRunning(collector.settle)
     redactor = Redactor([os.environ.get(VARIABLE, "").strip()])
     observer = make_observer(settings.log_level, settings.log_format, stream, redactor)

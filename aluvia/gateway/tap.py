@@ -11,11 +11,10 @@ from aluvia.gateway.load import load_settings, report
 from aluvia.gateway.options import OPTIONS
 from aluvia.gateway.settings import Settings
 from aluvia.process import collector
-from aluvia.process.command_line import TableOptions, flags, parameters, refuse
-from aluvia.process.statuses import CANNOT_CREATE
+from aluvia.process.command_line import TableOptions, flags, parameters
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
-from aluvia.telemetry.twistd_log import WithOwnLog, log_stream
+from aluvia.telemetry.twistd_log import WithOwnLog
 
 HELP = """
 An authenticated forward proxy, and the control plane that its clients follow.
@@ -66,11 +65,7 @@ def makeService(options: Options) -> IService:
 
     running: typing.Any = reactor
     settings = options.settings
-    twistd_options = {} if options.parent is None else options.parent
-    try:
-        stream = log_stream(twistd_options or {"nodaemon": True}, running.callFromThread)
-    except OSError as error:
-        refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
+    stream = options.open_log(running.callFromThread)
     running.callWhenRunning(collector.settle)
     observer = make_observer(settings.log_level, settings.log_format, stream, Redactor())
     return WithOwnLog(GatewayService(settings, running, os.environ), observer)

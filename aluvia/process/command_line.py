@@ -18,8 +18,10 @@ from twisted.python import usage
 from aluvia import __version__
 from aluvia.process.options import Option
 from aluvia.process.sources import SettingsError
-from aluvia.process.statuses import USAGE
+from aluvia.process.statuses import CANNOT_CREATE, USAGE
 from aluvia.process.takes import Repeatable, Switch
+from aluvia.telemetry.logs import Stream
+from aluvia.telemetry.twistd_log import log_stream
 
 __all__ = ["TableOptions", "flags", "parameters", "refuse"]
 
@@ -116,6 +118,18 @@ class TableOptions(usage.Options, abc.ABC):
         if self["check"]:
             print(self.report(), end="")
             raise SystemExit(0)
+
+    def open_log(self, call_soon: typing.Callable[[typing.Callable[[], object]], object]) -> Stream:
+        """
+        Open what twistd's own options send the log to.
+
+        :param call_soon: see :func:`~aluvia.telemetry.twistd_log.log_stream`.
+        :raises SystemExit: with 73 if it is a file that cannot be opened.
+        """
+        try:
+            return log_stream(self.parent or {"nodaemon": True}, call_soon)
+        except OSError as error:
+            refuse(f"cannot write the log file {error.filename}: {error.strerror}", CANNOT_CREATE)
 
 
 def refuse(text: str, status: int) -> typing.NoReturn:
