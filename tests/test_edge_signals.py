@@ -48,7 +48,7 @@ class HangUpTests(EdgeCase):
         kept = await self.connect(edge)
         await self.say(kept, "a.example")
         before = await api("GET", "/config")
-        for text in ("{", json.dumps({"routes": [route, {"vHost": "a b"}]}), "[]"):
+        for text in ("", "{", json.dumps({"routes": [route, {"vHost": "a b"}]}), "[]"):
             routes.write_text(text)
             await self.hang_up(edge, AS_THEY_WERE)
             self.assertEqual((await api("GET", "/config")).etag, before.etag)
