@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import typing
 
 from twisted.internet.defer import Deferred
@@ -10,9 +11,10 @@ from twisted.internet.defer import Deferred
 from aluvia.testing.http import read_response
 from aluvia.testing.origin import FakeOrigin, Visit, echo
 from tests.aluvia_process import until
-from tests.edge_case import SECONDS, EdgeCase, backend, request
+from tests.edge_case import SECONDS, EdgeCase, backend, issue, request
 from tests.edge_load import usual_load
 from tests.edge_process import Api, EdgeProcess
+from tests.support import Certificates
 
 STRATEGIES = ("ROUND_ROBIN", "RANDOM", "IP_HASH", "LEAST_LATENCY")
 
@@ -34,10 +36,16 @@ class ChangeTests(EdgeCase):
             await self.certify(api, host)
         return edge, api, origin
 
-    async def certify(self, api: Api, host: str) -> None:
-        """Give a host a new certificate."""
-        pair = self.pair(host)
+    async def certify(self, api: Api, host: str, certificates: Certificates | None = None) -> None:
+        """Give a host a new certificate; by this authority, if it is not that of the test."""
+        pair = issue(certificates or self.certificates, host)
+        self.secrets += pair.secrets
         await api.done("PUT", f"/certificates/{host}", {"cert": pair.cert, "key": pair.key})
+
+    async def shown(self, edge: EdgeProcess, host: str, certificates: Certificates) -> None:
+        """Connect anew: what is shown there is of this authority."""
+        connection = await self.secure(edge, host, certificates)
+        connection.reset()
 
     async def test_others_do_not_notice(self) -> None:
         """
@@ -46,6 +54,7 @@ class ChangeTests(EdgeCase):
         """
         edge, api, origin = await self.serve("steady.example", "other.example")
         load = await usual_load(self, edge, "steady.example", "other.example")
+        others = Certificates()
         pair = self.pair("made.example")
         made: dict[str, typing.Any] = {
             "vHost": "made.example",
@@ -64,10 +73,15 @@ class ChangeTests(EdgeCase):
             await api.done("POST", f"{name}/backends/c/dead")
             await api.done("POST", f"{name}/backends/c/ready")
             await api.done("DELETE", f"{name}/backends/a")
+            host = f"c{number}.example"
+            for authority in (self.certificates, others):
+                await self.certify(api, host, authority)
+                await self.shown(edge, host, authority)
+            await api.done("DELETE", f"/certificates/{host}")
+            with self.assertRaises(ssl.SSLCertVerificationError):
+                await self.shown(edge, host, others)
             if number % 5 == 0:
-                await self.certify(api, f"c{number}.example")
                 self.assertEqual((await self.visit(edge, "made.example")).status, 200)
-                await api.done("DELETE", f"/certificates/c{number}.example")
                 whole = await api.get("/config?secrets=1")
                 await api.done("PUT", "/config?secrets=1", whole)
                 await load.turn()
