@@ -16,7 +16,7 @@ from tests.edge_process import Api, EdgeProcess
 
 Document = dict[str, typing.Any]
 
-#: How many write at once, each what is its own.
+#: How many write routes at once, each its own.
 WRITERS = 6
 
 #: How many things each has.
@@ -58,7 +58,7 @@ class Written:
 
 class KillTests(EdgeCase):
     """
-    Writers that change routes, certificates, and several routes in one.
+    Writers that change routes, backends, providers, certificates, and several routes in one.
 
     :cvar rounds: how often the edge is killed. (:mod:`tests.peers.test_edge_kill` has more.)
     """
@@ -72,23 +72,25 @@ class KillTests(EdgeCase):
         2xx, and of the rest each change whole or not at all.
         """
         self.chance = random.Random(self.rounds)
-        self.written = [Written() for _ in range(WRITERS + 2)]
+        self.routes = [f"w{number}" for number in range(WRITERS)]
+        names = [*self.routes, "backend", "provider", "certificate", "both"]
+        self.written = {name: Written() for name in names}
         self.pairs = [self.pair("killed.example") for _ in range(3)]
         self.target = backend(self.origin())
         self.turns = 0
         first = edge = await self.edge()
+        await self.route(self.api(edge), "held.example")
         for number in range(self.rounds):
             api = self.api(edge)
             await self.look(edge, api)
             if number % 4 == 3:
-                writers = [
-                    self.write_all(self.api(edge), self.written[-1]),
-                    self.write_routes(self.api(edge), 0),
-                ]
+                writers = [self.write_all(api), self.write_routes(self.api(edge), "w0")]
             else:
                 writers = [
-                    *(self.write_routes(self.api(edge), n) for n in range(WRITERS)),
-                    self.write_certificate(self.api(edge), self.written[-2]),
+                    *(self.write_routes(self.api(edge), name) for name in self.routes),
+                    self.write_backends(self.api(edge)),
+                    self.write_providers(self.api(edge)),
+                    self.write_certificate(self.api(edge)),
                 ]
             writing = [Deferred.fromCoroutine(each) for each in writers]
             enough = self.turns + self.chance.randrange(1, 40)
@@ -104,40 +106,66 @@ class KillTests(EdgeCase):
     async def look(self, edge: EdgeProcess, api: Api) -> None:
         """See that all is there, and served."""
         config = await api.get("/config?secrets=1")
-        routes = {route["id"]: shown(route) for route in config["routes"]}
-        wrong = []
-        for number in range(WRITERS):
-            mine = {id: each for id, each in routes.items() if id.startswith(f"w{number}-")}
-            wrong += self.written[number].seen(mine)
-        pairs = {
-            each["domain"]: {"cert": each["cert"].strip(), "key": each["key"].strip()}
-            for each in config["certificates"]
+        routes = {route["id"]: route for route in config["routes"]}
+        things = {
+            **{id: shown(route) for id, route in routes.items()},
+            **{each["id"]: shown(each) for each in routes["held"]["backends"]},
+            **{each["id"]: shown(each) for each in config["authProviders"]},
+            **{f"certificate-{each['domain']}": shown(each) for each in config["certificates"]},
         }
-        wrong += self.written[-2].seen(pairs)
-        both = {id: each for id, each in routes.items() if id.startswith("both-")}
-        wrong += self.written[-1].seen(both)
+        wrong = []
+        for name, written in self.written.items():
+            wrong += written.seen(
+                {id: each for id, each in things.items() if id.startswith(f"{name}-")}
+            )
         self.assertEqual(wrong, [])
-        for id, document in [*routes.items()][:2]:
+        for id, document in [*routes.items()][:3]:
             answer = await self.visit(edge, f"{id}.example")
             self.assertEqual(answer.status, 200 if document["backends"] else 503)
 
-    async def write_routes(self, api: Api, number: int) -> None:
+    async def write_routes(self, api: Api, name: str) -> None:
         """Make, change and remove routes until the edge is gone."""
-        written = self.written[number]
+        await self.write_things(api, name, "/routes", self.route_document)
+
+    async def write_backends(self, api: Api) -> None:
+        """The same with backends of one route."""
+
+        def document(id: str) -> Document:
+            return {**self.target, "id": id, "weight": self.chance.randrange(1, 1_000)}
+
+        await self.write_things(api, "backend", "/routes/held/backends", document)
+
+    async def write_providers(self, api: Api) -> None:
+        """The same with providers."""
+
+        def document(id: str) -> Document:
+            turn = self.chance.randrange(1_000_000)
+            tokens = [{"name": f"{turn}-{n}", "tokenHash": f"{turn:064x}"} for n in range(turn % 4)]
+            return {"id": id, "type": "bearer", "realm": str(turn), "tokens": tokens}
+
+        await self.write_things(api, "provider", "/auth-providers", document)
+
+    async def write_things(
+        self, api: Api, name: str, collection: str, make: typing.Callable[[str], Document]
+    ) -> None:
+        """Make, change and remove what is in a collection."""
+        written = self.written[name]
         try:
             while True:
-                id = f"w{number}-{self.chance.randrange(THINGS)}"
+                id = f"{name}-{self.chance.randrange(THINGS)}"
                 there = written.there.get(id)
-                path = f"/routes/{id}"
+                path = f"{collection}/{id}"
                 if there is not None and self.chance.random() < 0.3:
                     await self.write(written, api, "DELETE", path, id, None)
                     continue
-                document = self.route_document(id)
+                document = make(id)
                 method = "PUT" if there is None or self.chance.random() < 0.5 else "PATCH"
-                if method == "PATCH":
+                if there is not None and method == "PATCH" and "headers" in document:
                     # What is not named stays: so all that there was is named.
-                    gone = dict.fromkeys(there["headers"]) if there else {}
-                    document["headers"] = {**gone, **document["headers"]}
+                    document["headers"] = {
+                        **dict.fromkeys(there["headers"]),
+                        **document["headers"],
+                    }
                 await self.write(written, api, method, path, id, document)
         except GONE:
             pass
@@ -157,23 +185,20 @@ class KillTests(EdgeCase):
         written.answered()
         self.turns += 1
 
-    async def write_certificate(self, api: Api, written: Written) -> None:
+    async def write_certificate(self, api: Api) -> None:
         """Upload one pair after the other for one domain."""
+        id, path = "certificate-killed.example", "/certificates/killed.example"
         try:
             while True:
                 pair: Pair = self.chance.choice(self.pairs)
                 document = {"cert": pair.cert, "key": pair.key}
-                written.asked = {
-                    "killed.example": {name: text.strip() for name, text in document.items()}
-                }
-                await api.done("PUT", "/certificates/killed.example", document)
-                written.answered()
-                self.turns += 1
+                await self.write(self.written["certificate"], api, "PUT", path, id, document)
         except GONE:
             pass
 
-    async def write_all(self, api: Api, written: Written) -> None:
+    async def write_all(self, api: Api) -> None:
         """Change two routes in one, against somebody else who changes another one."""
+        written = self.written["both"]
         try:
             while True:
                 reply = await api("GET", "/config?secrets=1")
@@ -205,9 +230,17 @@ class KillTests(EdgeCase):
         return {"id": id, "vHost": f"{id}.example", "headers": headers, "backends": backends}
 
 
-def shown(route: Document) -> Document:
-    """What is to be compared of a route."""
-    return {
-        "headers": {name: value for name, value in route["headers"].items() if value is not None},
-        "backends": [each["id"] for each in route["backends"]],
-    }
+def shown(document: Document) -> Document:
+    """What is to be compared of a route, a backend, a provider or a certificate."""
+    compared: Document = {name: document[name] for name in ("weight", "realm") if name in document}
+    for name in ("cert", "key"):
+        if name in document:
+            compared[name] = document[name].strip()
+    if "headers" in document:
+        headers = document["headers"]
+        compared["headers"] = {name: value for name, value in headers.items() if value is not None}
+    if "backends" in document:
+        compared["backends"] = [each["id"] for each in document["backends"]]
+    if "tokens" in document:
+        compared["tokens"] = [each["name"] for each in document["tokens"]]
+    return compared
