@@ -34,6 +34,7 @@ import typing
 import unicodedata
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -50,7 +51,7 @@ from aluvia.edge.password_hashes import (
     password_bytes,
     read_hash,
 )
-from aluvia.edge.told_once import Seconds, ToldOnce
+from aluvia.edge.told_once import ToldOnce
 from aluvia.edge.verdicts import RETRY_SOON, Admitted, Asked, Denied, Verdict, denied
 from aluvia.edge.verifications import Verifications
 from aluvia.wire.headers import Field
@@ -95,7 +96,7 @@ class BasicAuthenticator:
     def __init__(
         self,
         provider: BasicProvider,
-        clock: Seconds,
+        clock: IReactorTime,
         threads: Threads,
         *,
         log: Logger = _log,

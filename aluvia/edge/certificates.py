@@ -29,6 +29,7 @@ import typing
 
 import attrs
 from OpenSSL import SSL
+from twisted.internet.interfaces import IReactorTime
 
 from aluvia.api.problems import Fault, Problem
 from aluvia.edge.key_pairs import BadPair, above, read_pair, untimely
@@ -186,13 +187,6 @@ class CertificateMap:
         )
 
 
-class Clock(typing.Protocol):
-    """What we need of a reactor."""
-
-    def seconds(self) -> float:
-        """Return the time."""
-
-
 class Certificates:
     """
     The certificates in force.
@@ -200,7 +194,7 @@ class Certificates:
     :ivar map: read it anew for each client.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self.map = CertificateMap()
         self._clock = clock
 

@@ -38,15 +38,9 @@ from aluvia.edge.fields import Read
 from aluvia.edge.model import Snapshot
 from aluvia.edge.rest_documents import Document
 from aluvia.edge.rest_paths import Answer, Path, location
+from aluvia.edge.tags import Thing
 
 __all__ = ["Collection", "Kind", "Thing", "paths"]
-
-
-class Thing(typing.Protocol):
-    """What a collection is of."""
-
-    @property
-    def revision(self) -> int: ...  # noqa: D102 - see aluvia.edge.model.
 
 
 T = typing.TypeVar("T", bound=Thing)

@@ -27,6 +27,8 @@ import math
 import typing
 from bisect import bisect_left
 
+from twisted.internet.interfaces import IReactorTime
+
 from aluvia.edge.events import CompletedRequest
 from aluvia.edge.tally import (
     BOUNDS,
@@ -57,13 +59,6 @@ OTHER = "other"
 
 #: How often histories are looked through for those that are quiet, and their sums made; seconds.
 SETTLE_SECONDS = 30
-
-
-class Clock(typing.Protocol):
-    """What we need of a reactor."""
-
-    def seconds(self) -> float:
-        """Return the time."""
 
 
 class Period(typing.NamedTuple):
@@ -169,7 +164,7 @@ class Tracker:
     #: The sweep calls us at every look.
     deadline = -math.inf
 
-    def __init__(self, clock: Clock, deadlines: Deadlines) -> None:
+    def __init__(self, clock: IReactorTime, deadlines: Deadlines) -> None:
         self.busy: list[Track] = []
         self.causes: list[str] = []
         self._lanes: dict[str, int] = {}

@@ -57,7 +57,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from aluvia.edge.certificates import Certificates, Presented
-from aluvia.net.deadlines import Deadlines
+from aluvia.net.accept import Sweep
 from aluvia.net.tls_server import NO_PROTOCOL_IN_COMMON, server_context
 from aluvia.net.tls_wire import TLSWire
 from aluvia.wire.client_hello import ClientHello, ClientHelloReader
@@ -80,12 +80,6 @@ _REASONS = {
     "no shared cipher": "unsupported",
     "unsupported protocol": "unsupported",
 }
-
-
-class Sweep(Deadlines, typing.Protocol):
-    """What we need of a sweep; :class:`aluvia.net.accept.Sweep` is one."""
-
-    now: float
 
 
 @attrs.define

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import math
-import typing
 
-__all__ = ["Seconds", "ToldOnce"]
+from twisted.internet.interfaces import IReactorTime
+
+__all__ = ["ToldOnce"]
 
 #: Between two lines about one kind of trouble; seconds.
 TELL_EVERY = 60.0
 
 #: Kinds that are told apart; what comes beyond them is one kind.
 MOST_KINDS = 64
-
-
-class Seconds(typing.Protocol):
-    """What we need of a reactor."""
-
-    def seconds(self) -> float:
-        """Return the time."""
 
 
 class ToldOnce:
@@ -28,7 +22,7 @@ class ToldOnce:
     :param clock: by which each may be told again.
     """
 
-    def __init__(self, clock: Seconds) -> None:
+    def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
         self._told: dict[str, float] = {}
 

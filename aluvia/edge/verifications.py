@@ -26,10 +26,10 @@ from __future__ import annotations
 import collections.abc
 
 from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from aluvia.edge.hashing_threads import NoThread, Threads
-from aluvia.edge.told_once import Seconds
 from aluvia.net.per_address import CountPerAddress
 
 __all__ = ["Verifications"]
@@ -54,7 +54,7 @@ class Verifications:
     :param threads: shared with others, and not ended by us.
     """
 
-    def __init__(self, clock: Seconds, threads: Threads) -> None:
+    def __init__(self, clock: IReactorTime, threads: Threads) -> None:
         self._threads = threads
         self._right = _Remembered(clock, KEEP_RIGHT)
         self._wrong = _Remembered(clock, KEEP_WRONG)
@@ -141,7 +141,7 @@ class _Verification:
 class _Remembered:
     """Keys, each for so long, the newest of them."""
 
-    def __init__(self, clock: Seconds, keep: float) -> None:
+    def __init__(self, clock: IReactorTime, keep: float) -> None:
         self._clock = clock
         self._keep = keep
         self._until: dict[bytes, float] = {}
