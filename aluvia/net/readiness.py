@@ -11,6 +11,10 @@ theirs all wires of a reactor go that way together, once in a turn.
                        └── Readiness ── epoll ──┬── a wire
                                                 └── …
 
+While they are told, what they write is **corked**: it goes out when all were told, one after the
+other. That is cheaper than to go from Python to the kernel and back for each, by an eighth of all
+that a request costs, and two writes to one wire become one.
+
 What an event means is judged as the reactor judges it. The epoll is there, and in the reactor's
 books, while there are any wires; where there can be none, the wires themselves are in the books.
 """
@@ -68,12 +72,20 @@ class Watched(typing.Protocol):
     def connectionLost(self, reason: Failure) -> None:
         """It is lost; waits for nothing from then on."""
 
+    def uncork(self) -> None:
+        """Send what it has in :attr:`Readiness.corked`."""
+
 
 @implementer(IReadDescriptor)
 class Readiness:
-    """The wires of one reactor."""
+    """
+    The wires of one reactor.
+
+    :ivar corked: those with something to send when all were told; None while none is told.
+    """
 
     def __init__(self) -> None:
+        self.corked: list[Watched] | None = None
         self._epoll: select.epoll | None = None
         self._wires: dict[int, Watched] = {}
 
@@ -113,10 +125,20 @@ class Readiness:
         return "Readiness"
 
     def doRead(self) -> None:
-        """Tell each wire what it waits for."""
-        wires, epoll = self._wires, self._epoll
-        if epoll is None:
+        """Tell each wire what it waits for, and send what is written meanwhile."""
+        if self._epoll is None:
             return
+        corked: list[Watched] = []
+        self.corked = corked
+        try:
+            self._tell_all(self._epoll)
+        finally:
+            self.corked = None
+            for wire in corked:
+                self._uncork(wire)
+
+    def _tell_all(self, epoll: select.epoll) -> None:
+        wires = self._wires
         for fd, event in epoll.poll(0, MOST_EVENTS):
             wire = wires.get(fd)
             if wire is None:
@@ -143,6 +165,13 @@ class Readiness:
             except Exception:
                 _log.failure("A connection failed when it was closed")
 
+    def _uncork(self, wire: Watched) -> None:
+        try:
+            wire.uncork()
+        except BaseException as error:
+            _log.failure("A connection failed, and is closed")
+            self._end(wire, error, False)
+
     def _end(self, wire: Watched, why: BaseException, reading: bool) -> None:
         try:
             wire.ended(why, reading=reading)
@@ -165,7 +194,9 @@ def _tell(wire: Watched, event: int) -> tuple[BaseException | None, bool]:
 
 
 class WatchedByReactor:
-    """The same where there is no epoll."""
+    """The same where there is no epoll; nothing is corked."""
+
+    corked = None
 
     def watch(self, wire: typing.Any, events: int) -> None:
         """Wait for these events of a wire from now on, and for no others."""

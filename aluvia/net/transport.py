@@ -9,6 +9,10 @@ called when its last write is out. Everything else is the stock path, unchanged,
 error: a send that fails is queued like one that would block, and ``doWrite`` meets the error from
 the reactor. Nothing is ever lost within ``write``.
 
+What is written while wires are told of their events is **corked** until all of them were told
+(:mod:`aluvia.net.readiness`): it stands in the stock queue meanwhile, without asking for a write
+event. More than :data:`CORKED_BYTES` are not held back, and neither is a close.
+
 Closing with nothing queued needs no epoll turn either. It is done when ``doRead`` returns, if it
 was asked for from there, else in the next turn; never within ``loseConnection``.
 
@@ -43,6 +47,9 @@ __all__ = ["ABORTED", "DONE", "LOST", "Direction", "Wire", "close_abruptly"]
 DONE = Failure(main.CONNECTION_DONE)
 LOST = Failure(main.CONNECTION_LOST)
 ABORTED = Failure(ConnectionAborted())
+
+#: What is written goes out at once if it is more than this.
+CORKED_BYTES = 16_384
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -89,6 +96,7 @@ class Wire(tcp.Connection):
     _tempDataBuffer: typing.Any = ()
     _tempDataLen = 0
     _reading = False
+    _corked = False
     watched = 0
     _tlsClientDefault = False
 
@@ -156,6 +164,16 @@ class Wire(tcp.Connection):
         ):
             self._write_later(data)
             return
+        corked = self._readiness.corked
+        if corked is None or len(data) > CORKED_BYTES:
+            self._write_now(data)
+        else:
+            self._tempDataBuffer = [data]
+            self._tempDataLen = len(data)
+            self._corked = True
+            corked.append(self)
+
+    def _write_now(self, data: bytes) -> None:
         try:
             sent = self.socket.send(data)
         except OSError:
@@ -171,13 +189,36 @@ class Wire(tcp.Connection):
         """The stock path."""
         if self.sink_of is not None:
             self.sink_of.write(data)
+        elif self._corked and type(data) is bytes and not self._writeDisconnecting:
+            self._tempDataBuffer.append(data)
+            self._tempDataLen += len(data)
+            if self._tempDataLen > CORKED_BYTES:
+                self.uncork()
         elif not self._aborting:
             if not self._tempDataBuffer:
                 self._tempDataBuffer = []
             tcp.Connection.write(self, data)
 
+    def uncork(self) -> None:
+        """Send what is corked. Harmless if nothing is, any more."""
+        if not self._corked:
+            return
+        self._corked = False
+        if self.disconnected or self._aborting:
+            return
+        if self.dataBuffer:
+            # A write event came first, and has not sent all of it.
+            self.startWriting()
+            return
+        data = b"".join(self._tempDataBuffer)
+        self._tempDataBuffer = ()
+        self._tempDataLen = 0
+        if data:
+            self._write_now(data)
+
     def startTLS(self, ctx: typing.Any, normal: bool = True) -> None:
         """Twisted's ``startTLS``; its writes go around ours."""
+        self.uncork()
         self._tempDataBuffer = list(self._tempDataBuffer)
         tcp.Connection.startTLS(self, ctx, normal)
 
@@ -185,6 +226,7 @@ class Wire(tcp.Connection):
 
     def loseConnection(self) -> None:
         """Close when what is queued is out; at once, as far as callers can tell, if nothing is."""
+        self.uncork()
         if self.TLS or self._waits() or (self._writeDisconnecting and not self._writeDisconnected):
             tcp.Connection.loseConnection(self)
         elif self.connected and not self.disconnecting:
@@ -333,6 +375,7 @@ class Wire(tcp.Connection):
 
         :return: what was written and is not out yet; it is the relay's now.
         """
+        self.uncork()
         queued = self.dataBuffer[self.offset :] + b"".join(self._tempDataBuffer)
         if queued:
             self.dataBuffer = b""

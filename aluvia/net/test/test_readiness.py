@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import select
 import socket
@@ -77,6 +78,10 @@ class Told:
     def connectionLost(self, reason: Failure) -> None:
         """Note it, and leave."""
         self._ends(reason.type)
+
+    def uncork(self) -> None:
+        """Note it."""
+        self._is("uncorked")
 
     def _ends(self, how: object) -> None:
         self.told.append(how)
@@ -190,6 +195,29 @@ class ReadinessTests(SynchronousTestCase):
         one.returns = main.CONNECTION_DONE
         self.readiness.doRead()
         self.assertEqual(one.told, ["write", (ConnectionDone, False)])
+
+    def test_what_they_write_waits_until_all_are_told(self) -> None:
+        """Then it is sent; one that fails at it is closed, and the others are not."""
+        self.assertIsNone(self.readiness.corked)
+        wires = self.readable(3)
+        uncorked: list[list[list[object]]] = []
+        for each in wires:
+            each.also = functools.partial(self.cork, each, wires, uncorked)
+        self.readiness.doRead()
+        self.assertIsNone(self.readiness.corked)
+        self.assertEqual(uncorked[0], [["read"], ["read"], ["read"]])
+        ends = [["read", "uncorked"]] * 2 + [["read", "uncorked", (ValueError, False)]]
+        self.assertEqual(sorted((each.told for each in wires), key=len), ends)
+        self.assertEqual(self.errors(), 1)
+
+    def cork(self, wire: Told, wires: list[Told], uncorked: list[list[list[object]]]) -> None:
+        """Have something to send; fail at the second of them."""
+        if self.readiness.corked is not None:
+            self.readiness.corked.append(wire)
+            return
+        uncorked.append([each.told[:1] for each in wires if "uncorked" not in each.told[:-1]])
+        if len(uncorked) == 2:
+            raise ValueError
 
     def test_it_fails_when_it_is_closed(self) -> None:
         """The others are told all the same."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
     IPullProducer,
@@ -14,7 +16,7 @@ from zope.interface.verify import verifyObject
 from aluvia.net.readiness import WRITE
 from aluvia.net.test.tunnels import SMALL_BUFFER
 from aluvia.net.test.wires import MUCH, Listener, WireCase
-from aluvia.net.transport import Wire
+from aluvia.net.transport import CORKED_BYTES, Wire
 
 
 class WriteTests(WireCase):
@@ -90,6 +92,87 @@ class WriteTests(WireCase):
         await self.when(lambda: new.received == b"x")
         self.assertIsNone(new.transport)
         self.assertEqual(old.received, b"")
+
+
+class CorkedTests(WireCase):
+    """Writing while events are told: what the wire's protocol writes when data comes."""
+
+    async def sent(self, *pieces: bytes) -> list[bytes]:
+        """What goes out at once, and when all are told, if these are written; all of it arrives."""
+        peer, protocol, made = self.connect()
+        self.refused_write_events(made)
+        sent: list[bytes] = []
+        now = made._write_now
+
+        def note(data: bytes) -> None:
+            sent.append(data)
+            now(data)
+
+        def write() -> None:
+            for piece in pieces:
+                made.write(piece)
+            sent.append(b"told")
+            self.assertEqual(made.queued, made._corked)
+
+        made._write_now = note  # type: ignore[method-assign]
+        protocol.when_data = write
+        await peer.send(b"x")
+        expected = b"".join(pieces)
+        self.assertTrue(await peer.read_exactly(len(expected)) == expected)
+        self.assertFalse(made.queued)
+        return sent
+
+    async def test_it_goes_out_when_all_are_told(self) -> None:
+        """As one, whatever was written."""
+        self.assertEqual(await self.sent(b"one", b"", b" two"), [b"told", b"one two"])
+
+    async def test_much_goes_out_at_once(self) -> None:
+        """Also where it is much together, or behind something that is not."""
+        much, half = b"m" * (CORKED_BYTES + 1), b"h" * (CORKED_BYTES // 2 + 1)
+        self.assertEqual(await self.sent(much), [much, b"told"])
+        self.assertEqual(await self.sent(half, half), [half * 2, b"told"])
+        self.assertEqual(await self.sent(b"x", much, b"y"), [b"x" + much, b"told", b"y"])
+
+    async def test_closed_behind_it(self) -> None:
+        """It goes out first; and a half-close waits for it."""
+        for close in ("loseConnection", "loseWriteConnection"):
+            peer, protocol, made = self.connect()
+            protocol.when_data = functools.partial(_write_and, made, close)
+            await peer.send(b"x")
+            self.assertEqual(await peer.read_to_end(), b"written")
+
+    async def test_aborted_behind_it(self) -> None:
+        """Nothing goes out, and nothing is waited for."""
+        peer, protocol, made = self.connect()
+        protocol.when_data = functools.partial(_write_and, made, "abortConnection")
+        await peer.send(b"x")
+        await protocol.gone
+        self.assertEqual(made.watched, 0)
+
+    async def test_the_peer_does_not_read(self) -> None:
+        """What does not go out is queued, and its producer is told when that is much."""
+        peer, protocol, made = self.connect(SMALL_BUFFER)
+        producer = Pushed()
+        made.registerProducer(producer, True)
+        count = 0
+
+        def write() -> None:
+            nonlocal count
+            count += 1
+            made.write(b"w" * CORKED_BYTES)
+
+        protocol.when_data = write
+        while not producer.told:
+            await peer.send(b"x")
+            await self.turns()
+        self.assertEqual(producer.told, ["pause"])
+        self.assertTrue(await peer.read_exactly(count * CORKED_BYTES))
+        await self.when(lambda: producer.told == ["pause", "resume"])
+
+
+def _write_and(made: Wire, close: str) -> None:
+    made.write(b"written")
+    getattr(made, close)()
 
 
 @implementer(IPullProducer)
