@@ -272,6 +272,8 @@ class BoundedSite(Site):
             if silent is None:
                 return None
             silent.abortConnection()
+            # It is gone in the next turn only, and more may come in this one.
+            del self.channels[silent]
         return super().buildProtocol(addr)
 
     def close(self) -> None:

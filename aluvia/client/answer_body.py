@@ -6,9 +6,9 @@ The body of an API's answer: read within a bound, and decoded from JSON.
     body                               comes to
     ---------------------------------  -----------------------------------------------------
     JSON                               what it says
-    in a coding, or too long           Unwanted: what is still to come of it is not waited
-                                       for, and its connection ends
-    cut short                          BodyCutShort
+    in a coding, or too long           UnwantedBodyError: what is still to come of it is not
+                                       waited for, and its connection ends
+    cut short                          BodyCutShortError
     anything else                      NO_JSON
 
 What is wrong with a body says nothing of the head before it: what becomes of the answer is for

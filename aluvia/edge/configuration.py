@@ -161,7 +161,7 @@ class Configuration:
         finally:
             self._waiting -= 1
         # It releases the lock.
-        return await _to_its_end(Deferred.fromCoroutine(self._change(edit, dry_run)))
+        return await _to_its_end(Deferred.fromCoroutine(self._change(edit, dry_run)), self._log)
 
     async def _change(self, edit: Edit, dry_run: bool) -> Snapshot:
         try:
@@ -216,7 +216,7 @@ class Configuration:
         self.watch.changed(CHANGED)
 
 
-def _to_its_end(work: Deferred[T]) -> Deferred[T]:
+def _to_its_end(work: Deferred[T], log: Logger) -> Deferred[T]:
     """What comes of some work; who does not wait for it any more does not end it."""
     told: Deferred[T] = Deferred()
 

@@ -161,8 +161,12 @@ class Edge:
         self._begun = True
         try:
             await self._start()
-        except BaseException:
+        except BaseException as error:
+            stopped = self.ingress.draining
             await self.stop()
+            if stopped and not isinstance(error, CancelledError):
+                # Of what comes of it that the store, say, was closed under our hands.
+                raise CancelledError from error
             raise
 
     async def _start(self) -> None:
@@ -262,16 +266,19 @@ class Edge:
         await wait_for(self._ending)
 
     async def _end(self) -> None:
-        if self._api_port is not None and self._api_site is not None:
-            await maybeDeferred(self._api_port.stopListening)
-            self._api_site.close()
-            # What was closed just now is gone in the next turn.
-            await deferLater(self._reactor, 0)
-        if self._files is not None:
-            self._files.stop()
-        await self._configuration.stop()
-        await self.ingress.closed()
-        await self._store.close()
+        try:
+            if self._api_port is not None and self._api_site is not None:
+                await maybeDeferred(self._api_port.stopListening)
+                self._api_site.close()
+                # What was closed just now is gone in the next turn.
+                await deferLater(self._reactor, 0)
+            if self._files is not None:
+                self._files.stop()
+            await self._configuration.stop()
+            await self.ingress.closed()
+        finally:
+            # Whatever that came to: nobody else can open it before.
+            await self._store.close()
 
     def _listen_for_api(self, token: str) -> None:
         # Klein installs a reactor: not before there is one that was chosen.

@@ -302,8 +302,11 @@ class EdgePassage(EnteringPassage):
         self.first_byte = now - self.began
         member = self.member
         assert member is not None
-        # Of one that is not whole, a backend's time cannot be told from that of its client.
-        seconds = now - self._sent if self.request_complete else None
+        seconds = now - self._sent
+        known = member.measured.seconds
+        if not self.request_complete and known is not None:
+            # A backend's time cannot be told from that of its client, who is not to steer.
+            seconds = min(seconds, known)
         self.live.members.answered(member, seconds, head.status >= 500, self._term)
         if head.status == 101 or (head.length < 0 and _is_event_stream(head)):
             return not self._takes_stream()

@@ -40,7 +40,7 @@ from aluvia.edge.rest_documents import Document
 from aluvia.edge.rest_paths import Answer, Path, location
 from aluvia.edge.tags import Thing
 
-__all__ = ["Collection", "Kind", "Thing", "paths"]
+__all__ = ["Collection", "Kind", "paths"]
 
 
 T = typing.TypeVar("T", bound=Thing)

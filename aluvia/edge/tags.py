@@ -15,7 +15,7 @@ import typing
 
 from aluvia.edge.model import Snapshot
 
-__all__ = ["Tags"]
+__all__ = ["Tags", "Thing"]
 
 _DIGEST_CHARS = 32
 
@@ -24,7 +24,8 @@ class Thing(typing.Protocol):
     """Whatever has a revision."""
 
     @property
-    def revision(self) -> int: ...
+    def revision(self) -> int:
+        """It grows with each change."""
 
 
 class Tags:

@@ -38,11 +38,13 @@ Count = typing.Callable[[int], object]
 
 
 def can_splice(source: typing.Any, sink: typing.Any) -> bool:
-    """Whether the bytes of one transport can go to the other like this, as they are now."""
+    """Whether the bytes of one transport can go to the other like this, from now on."""
+    if not isinstance(source, Wire) or not isinstance(sink, Wire) or source.TLS or sink.TLS:
+        return False
+    # What goes before them.
+    sink.uncork()
     return (
-        isinstance(source, Wire)
-        and isinstance(sink, Wire)
-        and not (source.TLS or sink.TLS or sink.queued)
+        not sink.queued
         and sink.sink_of is None
         and source.source_of is None
         and not (source.disconnecting or sink.disconnecting)

@@ -11,9 +11,9 @@ theirs all wires of a reactor go that way together, once in a turn.
                        └── Readiness ── epoll ──┬── a wire
                                                 └── …
 
-While they are told, what they write is **corked**: it goes out when all were told, one after the
-other. That is cheaper than to go from Python to the kernel and back for each, by an eighth of all
-that a request costs, and two writes to one wire become one.
+While they are told, what they write is **corked**: it goes out when some of them were told, one
+after the other. That is cheaper than to go from Python to the kernel and back for each, by an
+eighth of all that a request costs, and two writes to one wire become one.
 
 What an event means is judged as the reactor judges it. The epoll is there, and in the reactor's
 books, while there are any wires; where there can be none, the wires themselves are in the books.
@@ -40,6 +40,10 @@ _BROKEN = 0x8 | 0x10  # EPOLLERR, EPOLLHUP
 
 #: Events that are taken at once; the reactor goes on with other things in between.
 MOST_EVENTS = 256
+
+#: Wires that are corked together. More of them save next to nothing, and the first would wait for
+#: the last.
+MOST_CORKED = 32
 
 _log = Logger()
 
@@ -81,7 +85,7 @@ class Readiness:
     """
     The wires of one reactor.
 
-    :ivar corked: those with something to send when all were told; None while none is told.
+    :ivar corked: those with something to send when others were told; None while none is told.
     """
 
     def __init__(self) -> None:
@@ -128,22 +132,21 @@ class Readiness:
         """Tell each wire what it waits for, and send what is written meanwhile."""
         if self._epoll is None:
             return
-        corked: list[Watched] = []
-        self.corked = corked
+        self.corked = []
         try:
             self._tell_all(self._epoll)
         finally:
-            self.corked = None
-            for wire in corked:
-                self._uncork(wire)
+            self._uncork(None)
 
     def _tell_all(self, epoll: select.epoll) -> None:
         wires = self._wires
-        for fd, event in epoll.poll(0, MOST_EVENTS):
-            wire = wires.get(fd)
-            if wire is None:
+        # By their descriptors now: those of who goes are soon another's.
+        for wire, event in [(wires[fd], event) for fd, event in epoll.poll(0, MOST_EVENTS)]:
+            if not wire.watched:
                 # It went when another one was told.
                 continue
+            if self.corked and len(self.corked) >= MOST_CORKED:
+                self._uncork([])
             reading = True
             try:
                 if event == READ:
@@ -162,15 +165,18 @@ class Readiness:
         for wire in [*self._wires.values()]:
             try:
                 wire.connectionLost(reason)
-            except Exception:
+            except BaseException:
                 _log.failure("A connection failed when it was closed")
 
-    def _uncork(self, wire: Watched) -> None:
-        try:
-            wire.uncork()
-        except BaseException as error:
-            _log.failure("A connection failed, and is closed")
-            self._end(wire, error, False)
+    def _uncork(self, then: list[Watched] | None) -> None:
+        """Send what is corked; what is written meanwhile is corked in ``then``."""
+        corked, self.corked = self.corked, then
+        for wire in corked or ():
+            try:
+                wire.uncork()
+            except BaseException as error:
+                _log.failure("A connection failed, and is closed")
+                self._end(wire, error, False)
 
     def _end(self, wire: Watched, why: BaseException, reading: bool) -> None:
         try:
@@ -205,13 +211,14 @@ class WatchedByReactor:
         (reactor.addWriter if events & WRITE else reactor.removeWriter)(wire)
 
 
+_by_reactor = WatchedByReactor()
 _of_reactors: weakref.WeakKeyDictionary[object, Readiness] = weakref.WeakKeyDictionary()
 
 
 def readiness_of(reactor: object) -> Readiness | WatchedByReactor:
     """The one that a reactor has, for as long as it is there."""
     if not hasattr(select, "epoll"):
-        return WatchedByReactor()
+        return _by_reactor
     found = _of_reactors.get(reactor)
     if found is None:
         found = _of_reactors[reactor] = Readiness()

@@ -9,9 +9,10 @@ called when its last write is out. Everything else is the stock path, unchanged,
 error: a send that fails is queued like one that would block, and ``doWrite`` meets the error from
 the reactor. Nothing is ever lost within ``write``.
 
-What is written while wires are told of their events is **corked** until all of them were told
+What is written while wires are told of their events is **corked** until some of them were told
 (:mod:`aluvia.net.readiness`): it stands in the stock queue meanwhile, without asking for a write
-event. More than :data:`CORKED_BYTES` are not held back, and neither is a close.
+event. More than :data:`CORKED_BYTES` are not held back; and whatever else is done to a wire, a
+close, a pull producer, a relay, uncorks it first.
 
 Closing with nothing queued needs no epoll turn either. It is done when ``doRead`` returns, if it
 was asked for from there, else in the next turn; never within ``loseConnection``.
@@ -149,7 +150,7 @@ class Wire(tcp.Connection):
     # Writing
 
     def write(self, data: bytes) -> None:
-        """Send now what the kernel takes, and queue the rest."""
+        """Send what the kernel takes, now or when others were told, and queue the rest."""
         if (
             self._tempDataLen
             or self.dataBuffer
@@ -186,7 +187,7 @@ class Wire(tcp.Connection):
         self.write(b"".join(iovec))
 
     def _write_later(self, data: bytes) -> None:
-        """The stock path."""
+        """Behind what is queued, or corked; otherwise the stock path."""
         if self.sink_of is not None:
             self.sink_of.write(data)
         elif self._corked and type(data) is bytes and not self._writeDisconnecting:
@@ -198,6 +199,11 @@ class Wire(tcp.Connection):
             if not self._tempDataBuffer:
                 self._tempDataBuffer = []
             tcp.Connection.write(self, data)
+
+    def registerProducer(self, producer: typing.Any, streaming: bool) -> None:
+        """Twisted's; a pull producer is asked when what was written before is out."""
+        self.uncork()
+        tcp.Connection.registerProducer(self, producer, streaming)
 
     def uncork(self) -> None:
         """Send what is corked. Harmless if nothing is, any more."""
@@ -347,6 +353,7 @@ class Wire(tcp.Connection):
 
     def readConnectionLost(self, reason: Failure) -> None:
         """The other side's FIN."""
+        self.uncork()
         if self.source_of is not None:
             self.connectionLost(reason)
         else:

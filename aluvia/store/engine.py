@@ -29,7 +29,7 @@ import typing
 from pathlib import Path
 
 from sqlalchemy import Connection
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.python.failure import Failure
 
 from aluvia.store.database import MEMORY, Database
@@ -123,8 +123,13 @@ class Store:
         else has it open. Of two that close at one moment neither would see to that.
         """
         self._wanted = False
-        closed = self._reader.stop().addCallback(lambda _: self._writer.stop())
-        return closed.addCallback(lambda _: self._unlock())
+        closed = self._reader.stop().addBoth(self._also, self._writer.stop)
+        return closed.addBoth(self._also, self._unlock)
+
+    @staticmethod
+    def _also(result: object, close: typing.Callable[[], object]) -> Deferred[object]:
+        """Close this too, and come to what it came to before; or to what is wrong with this."""
+        return maybeDeferred(close).addCallback(lambda _: result)
 
     def _unlock(self) -> None:
         lock, self._lock = self._lock, None

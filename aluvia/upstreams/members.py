@@ -180,15 +180,14 @@ class Members(typing.Generic[T]):
     def answered(
         self,
         member: Member[T],
-        seconds: float | None,
+        seconds: float,
         failing: bool = False,
         term: int | None = None,
     ) -> None:
         """
         The first byte of an answer has come.
 
-        :param seconds: how long that took, from when the request was sent whole; None where that
-            is not known: it has answered, and no more is learnt.
+        :param seconds: how long that took, from when the request was sent whole.
         :param failing: whether the answer is a failure of the server's (a 5xx). It does not kill,
             since the member answers; but it counts as a timeout among latencies, however quick it
             was.
@@ -201,7 +200,7 @@ class Members(typing.Generic[T]):
                 return
             if failing:
                 member.measured.failed(self.timeout, self._now())
-            elif seconds is not None:
+            else:
                 member.measured.answered(seconds, self._now())
         elif health is not _GONE and not member.held:
             its_trial = health is _ON_TRIAL and (term is None or term == member.term)

@@ -333,6 +333,14 @@ class SiteTests(SynchronousTestCase):
         first.leave()
         self.connect()
 
+    def test_connections_that_come_together(self) -> None:
+        """Each puts another one out, also where none is gone yet."""
+        self.site.bounds = attrs.evolve(BOUNDS, connections=2)
+        every = [self.connect() for _ in range(5)]
+        self.assertEqual(len(self.site.channels), 2)
+        self.advance(0)
+        self.assertEqual([each.connected for each in every], [False] * 3 + [True] * 2)
+
     def test_close(self) -> None:
         """Every connection ends at once."""
         self.connect()

@@ -107,12 +107,34 @@ class TwiceTests(StartCase):
 
     async def test_stopped_while_it_starts(self) -> None:
         """It opens nothing any more, and both come to their end."""
+        for turns in (0, 1, 5):
+            edge = self.edge()
+            starting = Deferred.fromCoroutine(edge.start())
+            for _ in range(turns):
+                await deferLater(reactor, 0)
+            await edge.stop()
+            with self.assertRaises(CancelledError):
+                await starting
+            self.assertEqual((edge.ingress.ports, edge.api_port, threads()), ({}, None, []))
+
+    async def test_an_end_that_fails(self) -> None:
+        """The store is closed all the same, and another edge can have it."""
+
+        async def fail() -> None:
+            raise ZeroDivisionError
+
         edge = self.edge()
-        starting = Deferred.fromCoroutine(edge.start())
-        await edge.stop()
-        with self.assertRaises((CancelledError, StoreError)):
-            await starting
-        self.assertEqual((edge.ingress.ports, edge.api_port, threads()), ({}, None, []))
+        await edge.start()
+        self.patch(edge.ingress, "closed", fail)
+        with self.assertRaises(ZeroDivisionError):
+            await edge.stop()
+        assert edge._ending is not None
+        # Otherwise Twisted would log it when the edge goes.
+        edge._ending.addErrback(lambda _: None)
+        self.assertEqual(threads(), [])
+        again = self.edge()
+        await again.start()
+        await again.stop()
 
     async def test_stopped_twice(self) -> None:
         """Both wait for the same end, and the second can make the first one hurry."""

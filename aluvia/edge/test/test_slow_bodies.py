@@ -70,10 +70,17 @@ class LatencyTests(SlowBodyCase):
         self.assertLess(seconds, 30.0)
 
     async def test_an_answer_before_the_request_is_whole(self) -> None:
-        """It is an answer, and no measurement."""
-        self.assertIsNone(await self.measured(b"\r\n\r\n"))
+        """It counts for no more than is known of the backend; but it is known from then on."""
+        seconds = await self.measured(b"\r\n\r\n")
+        assert seconds is not None
         (member,) = self.live.members
         self.assertFalse(member.is_dead)
+        member.measured.seconds = 1.0
+        self.passed = 0.0
+        client = await self.begin()
+        self.passed = 60.0
+        self.assertEqual((await read_response(client, b"POST")).status, 200)
+        self.assertLessEqual(member.measured.seconds, 1.0)
 
     async def test_a_body_that_came_with_its_head_is_measured(self) -> None:
         """As every other request is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
 import select
 import socket
 import typing
@@ -218,6 +219,45 @@ class ReadinessTests(SynchronousTestCase):
         uncorked.append([each.told[:1] for each in wires if "uncorked" not in each.told[:-1]])
         if len(uncorked) == 2:
             raise ValueError
+
+    def test_so_many_are_corked_and_no_more(self) -> None:
+        """The first of very many does not wait for the last."""
+        self.patch(readiness, "MOST_CORKED", 2)
+        told: list[str] = []
+        for each in self.readable(5):
+            each.also = functools.partial(self.cork_and_note, each, told)
+        self.readiness.doRead()
+        read, uncorked = ["read"] * 2, ["uncorked"] * 2
+        self.assertEqual(told, [*read, *uncorked, *read, *uncorked, "read", "uncorked"])
+
+    def cork_and_note(self, wire: Told, told: list[str]) -> None:
+        """Have something to send when it is read."""
+        what = str(wire.told[-1])
+        told.append(what)
+        if what == "read" and self.readiness.corked is not None:
+            self.readiness.corked.append(wire)
+
+    def test_a_descriptor_that_is_another_wire_by_now(self) -> None:
+        """What came for the one before is not for it."""
+        one, two = self.readable(2)
+        near, far = socket.socketpair()
+        self.addCleanup(near.close)
+        self.addCleanup(far.close)
+        new: list[Told] = []
+
+        def replace(other: Told) -> None:
+            descriptor = other.fileno()
+            other.watch(0)
+            os.dup2(near.fileno(), descriptor)
+            made = Told(other.socket, self.readiness, self.books)
+            self.addCleanup(made.watch, 0)
+            made.watch(READ)
+            new.append(made)
+
+        one.also = functools.partial(replace, two)
+        two.also = functools.partial(replace, one)
+        self.readiness.doRead()
+        self.assertEqual([each.told for each in new], [[]])
 
     def test_it_fails_when_it_is_closed(self) -> None:
         """The others are told all the same."""

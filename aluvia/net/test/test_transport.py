@@ -10,13 +10,16 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITCPTransport,
 )
+from twisted.internet.protocol import Protocol
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
+from aluvia.net.body_splice import can_splice
 from aluvia.net.readiness import WRITE
 from aluvia.net.test.tunnels import SMALL_BUFFER
 from aluvia.net.test.wires import MUCH, Listener, WireCase
-from aluvia.net.transport import CORKED_BYTES, Wire
+from aluvia.net.transport import CORKED_BYTES, DONE, Wire
+from aluvia.testing.ended import ConnectionEnded
 
 
 class WriteTests(WireCase):
@@ -148,6 +151,50 @@ class CorkedTests(WireCase):
         await peer.send(b"x")
         await protocol.gone
         self.assertEqual(made.watched, 0)
+        with self.assertRaises(ConnectionEnded):
+            await peer.read_exactly(1)
+
+    async def test_a_pull_producer_behind_it(self) -> None:
+        """It is asked for more, until it has none."""
+        peer, protocol, made = self.connect()
+        pulled = Pulled(made, 40)
+
+        def write() -> None:
+            made.write(b"written")
+            made.registerProducer(pulled, False)
+
+        protocol.when_data = write
+        await peer.send(b"x")
+        self.assertEqual(await peer.read_exactly(7 + 40_000), b"written" + b"p" * 40_000)
+
+    async def test_the_other_side_ends_in_the_same_turn(self) -> None:
+        """It has what was written before, where that is the end of both directions."""
+        trigger, protocol, _ = self.connect()
+        peer, _, made = self.connect()
+        made.protocol = Protocol()
+
+        def write() -> None:
+            made.write(b"written")
+            made.readConnectionLost(DONE)
+
+        protocol.when_data = write
+        await trigger.send(b"x")
+        self.assertEqual(await peer.read_to_end(), b"written")
+
+    async def test_a_body_passes_behind_it(self) -> None:
+        """What was written before does not keep the kernel from moving the rest."""
+        trigger, protocol, source = self.connect()
+        peer, _, made = self.connect()
+        could: list[bool] = []
+
+        def write() -> None:
+            made.write(b"head")
+            could.append(can_splice(source, made))
+
+        protocol.when_data = write
+        await trigger.send(b"x")
+        self.assertEqual(await peer.read_exactly(4), b"head")
+        self.assertEqual(could, [True])
 
     async def test_the_peer_does_not_read(self) -> None:
         """What does not go out is queued, and its producer is told when that is much."""

@@ -54,7 +54,7 @@ class Request:
     member: Member[str]
     term: int
 
-    def answer(self, seconds: float | None = 0.01, *, failing: bool = False) -> Request:
+    def answer(self, seconds: float = 0.01, *, failing: bool = False) -> Request:
         """The first byte of an answer comes."""
         self.members.answered(self.member, seconds, failing, self.term)
         return self

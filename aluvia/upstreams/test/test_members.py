@@ -54,17 +54,6 @@ class PickTests(MembersCase):
         self.assertIs(b, self.members.pick("192.0.2.1", [a]))
         self.assertIsNone(self.members.pick("192.0.2.1", [b, a]))
 
-    def test_an_answer_without_a_measurement(self) -> None:
-        """It shows that a member answers, alive or on trial, and not how quickly."""
-        (a,) = self.have("a")
-        self.ask().answer(0.02).end()
-        self.ask().answer(None).end()
-        self.assertEqual(a.measured.seconds, 0.02)
-        self.kill(a)
-        self.clock.advance(EJECTION_SECONDS)
-        self.ask().answer(None).end()
-        self.assertEqual((a.health, a.measured.seconds), (Health.ALIVE, None))
-
     def test_active(self) -> None:
         """A request is under way from its beginning to its end."""
         (a,) = self.have("a")
