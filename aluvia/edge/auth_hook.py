@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import re
 import typing
+import weakref
 
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.task import deferLater
@@ -52,9 +53,10 @@ from twisted.web.http_headers import Headers
 from aluvia.edge.auth_fields import names_of_ours
 from aluvia.edge.hook_answers import BODY_BYTES, NO_ANSWER, cause_of, read_answer
 from aluvia.edge.model import HookProvider
-from aluvia.edge.questions import CLOSED, Questions, TooLateError
+from aluvia.edge.questions import CLOSED, SHARE, Questions, TooLateError
 from aluvia.edge.told_once import ToldOnce
 from aluvia.edge.verdicts import RETRY_SOON, Asked, Denied, Verdict, denied
+from aluvia.net.addresses import client_place
 from aluvia.net.dial import Dialers
 from aluvia.net.endpoint import WebEndpoints
 from aluvia.net.errors import DialError
@@ -106,6 +108,10 @@ class HookAuthenticator:
         self._shown = frozenset(name.lower().encode("ascii") for name in provider.request_headers)
         self._reactor = reactor
         self._turns = DeferredSemaphore(MOST_ASKED)
+        # By client, of those who are there.
+        self._shares: weakref.WeakValueDictionary[bytes, DeferredSemaphore] = (
+            weakref.WeakValueDictionary()
+        )
         most = MOST_ASKED + MOST_WAITING
         self._questions = Questions(reactor, provider.timeout, most, self._failed, log=log)
         self._told = ToldOnce(reactor)
@@ -123,7 +129,9 @@ class HookAuthenticator:
             return CLOSED
         if not self._questions.has_room_for(asked.client_address):
             return self._too_many()
-        exchange = Deferred.fromCoroutine(self._exchange(self._headers(asked)))
+        exchange = Deferred.fromCoroutine(
+            self._exchange(self._headers(asked), self._share_of(asked.client_address))
+        )
         return self._questions.wait(exchange, asked.client_address)
 
     def stop(self, *, finish: bool = False) -> Deferred[None]:
@@ -154,13 +162,19 @@ class HookAuthenticator:
             headers.setRawHeaders(name, [value])
         return headers
 
-    async def _exchange(self, headers: Headers) -> Verdict:
-        await self._turns.acquire()
-        try:
+    def _share_of(self, address: str) -> DeferredSemaphore:
+        """What one client may have of the turns."""
+        place = client_place(address)
+        share = self._shares.get(place)
+        if share is None:
+            share = self._shares[place] = DeferredSemaphore(max(1, int(MOST_ASKED * SHARE)))
+        return share
+
+    async def _exchange(self, headers: Headers, share: DeferredSemaphore) -> Verdict:
+        # Its share first: who waits for that is in nobody else's way.
+        async with share, self._turns:
             response = await self._agent.request(b"GET", self._url, headers)
             return await read_answer(response, self._provider.copy_headers)
-        finally:
-            self._turns.release()
 
     def _too_many(self) -> Denied:
         if self._told.is_new("too many"):

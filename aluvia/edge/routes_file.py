@@ -129,7 +129,7 @@ class RoutesFile:
 
 def _parsed(path: Path) -> object:
     try:
-        text = contents(path, ROUTES_FILE_BYTES, str(path)).decode("utf-8-sig")
+        text = contents(path, ROUTES_FILE_BYTES, str(path), regular=True).decode("utf-8-sig")
         if path.suffix == ".toml":
             return tomllib.loads(text)
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -217,7 +217,7 @@ class _Files:
         file = self._folder / limited(given, FILE_NAME_CHARS)
         try:
             # What is not ASCII stands between the blocks, and is dropped.
-            return contents(file, PEM_CHARS, str(file)).decode("latin-1")
+            return contents(file, PEM_CHARS, str(file), regular=True).decode("latin-1")
         except SettingsError as error:
             raise Wrong(str(error)) from None
         except ValueError:

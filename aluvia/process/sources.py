@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import tomllib
 import typing
 from pathlib import Path
@@ -108,14 +109,19 @@ def from_file(path: Path, table: typing.Iterable[Option]) -> dict[str, Found]:
     return found
 
 
-def contents(path: Path, limit: int, source: str) -> bytes:
+def contents(path: Path, limit: int, source: str, *, regular: bool = False) -> bytes:
     """
     Read a file that an option names.
 
+    :param regular: whether it must be a file and no pipe, whose reading waits for a writer: for
+        what is read again while others are served.
     :raises SettingsError: it cannot be read, or is longer than the limit.
     """
     place = source if source == str(path) else f"{source}: {path}"
     try:
+        mode = path.stat().st_mode
+        if regular and not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise SettingsError(f"{place}: is no regular file", CONFIG)
         with path.open("rb") as file:
             data = file.read(limit + 1)
     except OSError as error:

@@ -282,6 +282,23 @@ class BoundTests(HookCase):
         for verdict in verdicts:
             self.assertEqual(typing.cast(Denied, self.successResultOf(verdict)).status, 504)
 
+    async def test_one_address_leaves_turns_to_others(self) -> None:
+        """Of the questions that are asked at once it has a quarter, too; the rest of its wait."""
+        self.patch(auth_hook, "MOST_ASKED", 4)
+        peer = self.peer(ASKED, Stall())
+        authenticator = self.asking(peer)
+        verdicts = [self.begin(authenticator) for _ in range(5)]
+        await self.heard(peer, 0)
+        verdicts.append(self.begin(authenticator, asked(client="192.0.2.2")))
+        await peer.when(
+            lambda: [HEAD_END in each.received for each in peer.connections] == [True] * 2
+        )
+        asked_for = [b"X-Forwarded-For: 192.0.2.2" in each.received for each in peer.connections]
+        self.assertEqual(asked_for, [False, True])
+        self.clock.advance(TIMEOUT)
+        for verdict in verdicts:
+            self.assertEqual(typing.cast(Denied, self.successResultOf(verdict)).status, 504)
+
     async def test_client_leaves(self) -> None:
         """A client that leaves ends the question, and its connection."""
         for said in (b"", GOOD[:10], GOOD[:-1]):

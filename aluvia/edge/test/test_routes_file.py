@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import typing
 from pathlib import Path
 
@@ -203,6 +204,13 @@ class FaultTests(RoutesFileCase):
         missing = self.folder / "missing.toml"
         error = self.assertRaises(RoutesFileError, self.read, missing)
         self.assertEqual(str(error), f"{missing}: No such file or directory")
+
+    def test_a_pipe(self) -> None:
+        """Its reading would wait for a writer, and with it whoever reads the file again."""
+        pipe = self.folder / "pipe.json"
+        os.mkfifo(pipe)
+        error = self.assertRaises(RoutesFileError, self.read, pipe)
+        self.assertEqual(str(error), f"{pipe}: is no regular file")
 
     def test_odd_names(self) -> None:
         """Nothing in a file starts a line of its own, or acts on a terminal."""
