@@ -69,11 +69,11 @@ class EdgeHaproxyTests(NodeCase):
 
     async def quiet(self, edge: Edge, connection: FaultConnection) -> None:
         """
-        Wait until no more comes, while others are answered by the same way: a client that closes its
-        side before it has its answers has left.
+        Wait until no more comes, while many others are answered by the same way: a client that
+        closes its side before it has its answers has left.
         """
         asked, had = 0, -1
-        while asked < 3:
+        while asked < (10 if had > 0 else 30):
             probe = await self.dial(edge.port)
             try:
                 await probe.send(
