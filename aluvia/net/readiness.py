@@ -11,7 +11,7 @@ theirs all wires of a reactor go that way together, once in a turn.
                        └── Readiness ── epoll ──┬── a wire
                                                 └── …
 
-While they are told, what they write is **corked**: it goes out when some of them were told, one
+While they are told, what they write is **corked**: it goes out when all were told, one
 after the other. That is cheaper than to go from Python to the kernel and back for each, by an
 eighth of all that a request costs, and two writes to one wire become one.
 
@@ -38,12 +38,10 @@ READ, WRITE = 0x1, 0x4
 
 _BROKEN = 0x8 | 0x10  # EPOLLERR, EPOLLHUP
 
-#: Events that are taken at once; the reactor goes on with other things in between.
-MOST_EVENTS = 256
-
-#: Wires that are corked together. More of them save next to nothing, and the first would wait for
-#: the last.
-MOST_CORKED = 32
+#: Events that are taken at once; the reactor goes on with other things in between. Of more the
+#: first would wait for the last, and what is done for them would not stay in the processor's cache:
+#: 256 cost a tenth more where so many are ready.
+MOST_EVENTS = 64
 
 _log = Logger()
 
@@ -85,7 +83,7 @@ class Readiness:
     """
     The wires of one reactor.
 
-    :ivar corked: those with something to send when others were told; None while none is told.
+    :ivar corked: those with something to send when all were told; None while none is told.
     """
 
     def __init__(self) -> None:
@@ -132,11 +130,14 @@ class Readiness:
         """Tell each wire what it waits for, and send what is written meanwhile."""
         if self._epoll is None:
             return
-        self.corked = []
+        corked: list[Watched] = []
+        self.corked = corked
         try:
             self._tell_all(self._epoll)
         finally:
-            self._uncork(None)
+            self.corked = None
+            for wire in corked:
+                self._uncork(wire)
 
     def _tell_all(self, epoll: select.epoll) -> None:
         wires = self._wires
@@ -145,8 +146,6 @@ class Readiness:
             if not wire.watched:
                 # It went when another one was told.
                 continue
-            if self.corked and len(self.corked) >= MOST_CORKED:
-                self._uncork([])
             reading = True
             try:
                 if event == READ:
@@ -168,15 +167,12 @@ class Readiness:
             except BaseException:
                 _log.failure("A connection failed when it was closed")
 
-    def _uncork(self, then: list[Watched] | None) -> None:
-        """Send what is corked; what is written meanwhile is corked in ``then``."""
-        corked, self.corked = self.corked, then
-        for wire in corked or ():
-            try:
-                wire.uncork()
-            except BaseException as error:
-                _log.failure("A connection failed, and is closed")
-                self._end(wire, error, False)
+    def _uncork(self, wire: Watched) -> None:
+        try:
+            wire.uncork()
+        except BaseException as error:
+            _log.failure("A connection failed, and is closed")
+            self._end(wire, error, False)
 
     def _end(self, wire: Watched, why: BaseException, reading: bool) -> None:
         try:

@@ -9,7 +9,7 @@ called when its last write is out. Everything else is the stock path, unchanged,
 error: a send that fails is queued like one that would block, and ``doWrite`` meets the error from
 the reactor. Nothing is ever lost within ``write``.
 
-What is written while wires are told of their events is **corked** until some of them were told
+What is written while wires are told of their events is **corked** until all of them were told
 (:mod:`aluvia.net.readiness`): it stands in the stock queue meanwhile, without asking for a write
 event. More than :data:`CORKED_BYTES` are not held back; and whatever else is done to a wire, a
 close, a pull producer, a relay, uncorks it first.

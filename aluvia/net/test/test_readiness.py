@@ -220,23 +220,6 @@ class ReadinessTests(SynchronousTestCase):
         if len(uncorked) == 2:
             raise ValueError
 
-    def test_so_many_are_corked_and_no_more(self) -> None:
-        """The first of very many does not wait for the last."""
-        self.patch(readiness, "MOST_CORKED", 2)
-        told: list[str] = []
-        for each in self.readable(5):
-            each.also = functools.partial(self.cork_and_note, each, told)
-        self.readiness.doRead()
-        read, uncorked = ["read"] * 2, ["uncorked"] * 2
-        self.assertEqual(told, [*read, *uncorked, *read, *uncorked, "read", "uncorked"])
-
-    def cork_and_note(self, wire: Told, told: list[str]) -> None:
-        """Have something to send when it is read."""
-        what = str(wire.told[-1])
-        told.append(what)
-        if what == "read" and self.readiness.corked is not None:
-            self.readiness.corked.append(wire)
-
     def test_a_descriptor_that_is_another_wire_by_now(self) -> None:
         """What came for the one before is not for it."""
         one, two = self.readable(2)
