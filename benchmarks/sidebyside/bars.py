@@ -52,6 +52,7 @@ _CHANGING = "plain GET, 12 fields, always different, CPU per request"
 _BROWSER = "plain GET, 12 fields, CPU per request"
 _SLOWEST = "rule decision, 100 000 rules, slowest kind of host, µs"
 _EDGE_BROWSER = "edge, 12 fields, CPU per request"
+_EDGE_512 = "edge, 12 fields, 512 connections, CPU per request"
 _EDGE_BODY = "edge, 1 GB body of known length, CPU per GB"
 
 _edge = functools.partial(Bar, group="edge")
@@ -85,6 +86,9 @@ BARS = (
     _edge(_EDGE_BROWSER, "edge-get-browser", 0.6, "http-proxy"),
     _edge(_EDGE_BROWSER, "edge-get-browser", 2.2, "nginx"),
     _edge(_EDGE_BROWSER, "edge-get-browser", 1.5, "nginx", beyond=True),
+    _edge(_EDGE_512, "edge-get-512", 0.6, "caddy"),
+    _edge(_EDGE_512, "edge-get-512", 0.6, "http-proxy"),
+    _edge(_EDGE_512, "edge-get-512", 2.2, "nginx"),
     _edge(_EDGE_BODY, "edge-body", 0.6, "nginx"),
     _edge(_EDGE_BODY, "edge-body", 1.0, "haproxy"),
     _edge(_EDGE_BODY, "edge-body", 0.5, "haproxy", beyond=True),
