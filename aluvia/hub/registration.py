@@ -7,6 +7,7 @@ What an agent says of itself and offers: one schema, over a WebSocket and in the
     token      the agent's key, where it did not come in an Authorization field
     instance   8-64 of A-Z, a-z, 0-9, - and _: random, made when the agent starts; agents written
                for the seed's contract have none
+    exit       true of an agent that lends its line: that is not here yet, and refused
     group      1-128 printable characters: agents that name the same one share their ids
     tunnels    [{id, target, token}]: at least one that is good. ``target`` is a URL on the agent's
                side, of which only the scheme counts here: ``tcp`` or another; ``token`` is what
@@ -61,6 +62,7 @@ class Registration:
     token: str | None = attrs.field(default=None, repr=False)
     instance: str | None = None
     group: str | None = attrs.field(default=None, repr=False)
+    exit: bool = False
 
 
 def tunnel_id(text: object) -> str | None:
@@ -91,6 +93,7 @@ def read_registration(document: object, most_tunnels: int) -> Registration:
         token=_text(document, "token", SECRET_CHARS),
         instance=instance,
         group=_text(document, "group", NAME_CHARS),
+        exit=bool(document.get("exit")),
         tunnels=_tunnels(document.get("tunnels"), most_tunnels),
     )
 

@@ -27,6 +27,7 @@ import typing
 import attrs
 from twisted.internet.interfaces import IProtocol
 
+from aluvia.hub.keys import Permit
 from aluvia.hub.limits import HubLimits
 from aluvia.hub.meter import Meter
 from aluvia.hub.registration import TunnelKind, WantedTunnel
@@ -50,7 +51,7 @@ class Session(typing.Protocol):
     One agent that is connected, over whichever carrier.
 
     :ivar agent_id: what it calls itself.
-    :ivar key_name: under which key it came.
+    :ivar permit: what its key is good for.
     :ivar instance: which instance of the agent, together with the key.
     :ivar group: with whom it shares its ids; None for nobody.
     :ivar carrier: ``wss`` or ``longpoll``.
@@ -61,13 +62,16 @@ class Session(typing.Protocol):
     """
 
     agent_id: str
-    key_name: str
     instance: str
     group: str | None
     carrier: str
     address: str
     since: float
     draining: bool
+
+    @property
+    def permit(self) -> Permit:
+        """See above."""
 
     @property
     def last_seen(self) -> float:
@@ -223,7 +227,7 @@ class Registry:
 
 
 def _same_instance(one: Session, other: Session) -> bool:
-    return one.key_name == other.key_name and one.instance == other.instance
+    return one.permit.name == other.permit.name and one.instance == other.instance
 
 
 def _may_share(offer: Offer, session: Session, wanted: WantedTunnel) -> bool:

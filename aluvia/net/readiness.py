@@ -46,7 +46,17 @@ MOST_EVENTS = 64
 _log = Logger()
 
 
-class Watched(typing.Protocol):
+class Corked(typing.Protocol):
+    """What has something to send when all wires were told."""
+
+    def ended(self, why: BaseException, *, reading: bool) -> None:
+        """It ended with an event, by what it returned or raised."""
+
+    def uncork(self) -> None:
+        """Send what it has in :attr:`Readiness.corked`."""
+
+
+class Watched(Corked, typing.Protocol):
     """
     A wire, as it is seen from here.
 
@@ -68,14 +78,8 @@ class Watched(typing.Protocol):
     def doWrite(self) -> Exception | None:
         """It can be written; returns its end."""
 
-    def ended(self, why: BaseException, *, reading: bool) -> None:
-        """It ended with an event, by what it returned or raised."""
-
     def connectionLost(self, reason: Failure) -> None:
         """It is lost; waits for nothing from then on."""
-
-    def uncork(self) -> None:
-        """Send what it has in :attr:`Readiness.corked`."""
 
 
 @implementer(IReadDescriptor)
@@ -87,7 +91,7 @@ class Readiness:
     """
 
     def __init__(self) -> None:
-        self.corked: list[Watched] | None = None
+        self.corked: list[Corked] | None = None
         self._epoll: select.epoll | None = None
         self._wires: dict[int, Watched] = {}
 
@@ -130,7 +134,7 @@ class Readiness:
         """Tell each wire what it waits for, and send what is written meanwhile."""
         if self._epoll is None:
             return
-        corked: list[Watched] = []
+        corked: list[Corked] = []
         self.corked = corked
         try:
             self._tell_all(self._epoll)
@@ -167,14 +171,14 @@ class Readiness:
             except BaseException:
                 _log.failure("A connection failed when it was closed")
 
-    def _uncork(self, wire: Watched) -> None:
+    def _uncork(self, wire: Corked) -> None:
         try:
             wire.uncork()
         except BaseException as error:
             _log.failure("A connection failed, and is closed")
             self._end(wire, error, False)
 
-    def _end(self, wire: Watched, why: BaseException, reading: bool) -> None:
+    def _end(self, wire: Corked, why: BaseException, reading: bool) -> None:
         try:
             wire.ended(why, reading=reading)
         except BaseException:

@@ -26,7 +26,7 @@ BELOW_SERVICES = {
     "telemetry",
     "wire",
 }
-SERVICES = {"client", "edge", "gateway"}
+SERVICES = {"agent", "client", "edge", "gateway"}
 
 # What brings Klein or SQLAlchemy, or a reactor with them: loaded by those who run it.
 HEAVY = ("store", "edge", "gateway", "demo")
@@ -46,13 +46,16 @@ OURS: dict[str, set[str]] = {
     "api": {"net", "telemetry", "wire"},
     "store": set(),
     "upstreams": {"net", "wire"},
-    "edge": BELOW_SERVICES | {"api", "store", "upstreams"},
+    "hub": {"api", "net", "store", "telemetry", "wire"},
+    # What a registration is, both ends know; the hub itself is not an agent's.
+    "agent": BELOW_SERVICES | {"hub.registration"},
+    "edge": BELOW_SERVICES | {"api", "hub", "store", "upstreams"},
     "client": BELOW_SERVICES | {"api"},
     "gateway": BELOW_SERVICES | {"api", "store"},
-    **dict.fromkeys(("integrations", "testing"), BELOW_SERVICES | SERVICES),
-    "cli": BELOW_SERVICES | SERVICES | {"integrations", "store"},
+    **dict.fromkeys(("integrations", "testing"), BELOW_SERVICES | SERVICES | {"hub"}),
+    "cli": BELOW_SERVICES | SERVICES | {"hub.registration", "integrations", "store"},
     # The one place that puts services together.
-    "demo": BELOW_SERVICES | SERVICES | {"store"},
+    "demo": BELOW_SERVICES | SERVICES | {"hub", "store"},
 }
 # What one module may import besides, and its part may not.
 EXCEPTIONS = {"client.tap": {"demo.service"}, "edge.tap": {"demo.edge"}}
