@@ -12,7 +12,6 @@ import time
 import typing
 
 from twisted.logger import Logger
-from wsproto.utilities import RemoteProtocolError
 
 from aluvia.hub.dialer import TunnelDialer
 from aluvia.hub.keys import Keys, Permit
@@ -21,7 +20,6 @@ from aluvia.hub.registry import Registry, Session
 from aluvia.hub.wss import WebSocketSession
 from aluvia.net.accept import Sweep
 from aluvia.net.http_server import ServerConnection
-from aluvia.net.websocket import accept_websocket
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.frames import Code
 from aluvia.wire.head import RequestHead
@@ -110,10 +108,9 @@ class Hub:
         """
         address = connection.transport.getPeer().host
         session = WebSocketSession(self, address, permit)
-        try:
-            fields = accept_websocket(session.websocket, head.target, head.fields)
-        except RemoteProtocolError:
-            raise ProtocolViolation(400, "That is no request for a WebSocket.") from None
+        fields = session.websocket.agree(head.target, head.fields)
+        if fields is None:
+            raise ProtocolViolation(400, "That is no request for a WebSocket.")
         connection.write(connection.respond(101, b"Switching Protocols", fields, 0))
         early = connection.leave()
         transport = connection.transport

@@ -24,9 +24,6 @@ class HubLimits:
     streams_per_session: int = 1_024
     """Streams at once over one carrier. Over it: another member is asked, else 503."""
 
-    message_bytes: int = 65_536
-    """A JSON text message. Over it: the session ends."""
-
     register_seconds: float = 5.0
     """From the upgrade to the agent's ``register``. Over it: the session ends."""
 

@@ -33,7 +33,7 @@ from aluvia.net.dial import Dialing
 from aluvia.net.mux import Mux
 from aluvia.net.mux_opening import Incoming, NotOpened, lost_carrier
 from aluvia.net.resolve import Failed
-from aluvia.net.websocket import GOING_AWAY, NORMAL, PROTOCOL_ERROR, WebSocket
+from aluvia.net.websocket import Close, WebSocket
 from aluvia.wire.frames import Capability, Code
 
 if typing.TYPE_CHECKING:
@@ -89,7 +89,7 @@ class WebSocketSession:
         self._permit = permit
         self.state = State.OPENING
         self.deadline = math.inf
-        self.websocket = WebSocket(self, hub.sweep, text_bytes=hub.limits.message_bytes)
+        self.websocket = WebSocket(self, hub.sweep)
         self._hub = hub
         self._mux: Mux | None = None
         self._heard = 0.0
@@ -135,7 +135,7 @@ class WebSocketSession:
         if self._mux is not None:
             self._mux.drain("The hub goes away.")
         else:
-            self.websocket.close(GOING_AWAY, "The hub goes away.")
+            self.websocket.close(Close.GOING_AWAY, "The hub goes away.")
 
     def end(self, code: Code, reason: str) -> None:
         """End it at once."""
@@ -143,7 +143,7 @@ class WebSocketSession:
         if self._mux is not None:
             self._mux.end(code, reason)
         wrong = code is Code.PROTOCOL_ERROR
-        self.websocket.close(PROTOCOL_ERROR if wrong else GOING_AWAY, reason)
+        self.websocket.close(Close.PROTOCOL_ERROR if wrong else Close.GOING_AWAY, reason)
 
     # What the WebSocket tells.
 
@@ -203,7 +203,7 @@ class WebSocketSession:
     def drained(self) -> None:
         """The last stream is over."""
         self._leave()
-        self.websocket.close(GOING_AWAY, "The hub goes away.")
+        self.websocket.close(Close.GOING_AWAY, "The hub goes away.")
 
     def broken(self, code: Code, reason: str) -> None:
         """The agent broke the rules, or is silent."""
@@ -217,7 +217,7 @@ class WebSocketSession:
         if code is Code.NO_ERROR:
             self.websocket.abort()
         else:
-            self.websocket.close(PROTOCOL_ERROR, reason)
+            self.websocket.close(Close.PROTOCOL_ERROR, reason)
 
     # Inside.
 
@@ -288,7 +288,7 @@ class WebSocketSession:
         message = {"type": "error_response", "code": refused.code, "message": refused.message}
         self._leave()
         self.websocket.send_text(json.dumps(message))
-        self.websocket.close(NORMAL, refused.code)
+        self.websocket.close(Close.NORMAL, refused.code)
 
     def _target_status(self, message: dict[str, typing.Any]) -> None:
         id, up, why = message.get("tunnel_id"), message.get("up"), message.get("reason")

@@ -1,5 +1,6 @@
 """
-A WebSocket over one of our transports (RFC 6455): wsproto's, with a thin adapter.
+A WebSocket over one of our transports (RFC 6455): a thin adapter of what ``websockets`` has without
+I/O. (It masks in C; in Python that costs more than TLS and all the rest of a tunnel together.)
 
 .. code-block:: text
 
@@ -11,42 +12,43 @@ A WebSocket over one of our transports (RFC 6455): wsproto's, with a thin adapte
     CLOSING   the peer's CLOSE or its FIN, or :data:`CLOSE_SECONDS` -> OVER
     OVER      the owner was told
 
-Nothing is compressed: what is carried is frames of a mux, mostly of what is compressed already. A
-message of bytes is handed on as it comes, in pieces: whoever takes it knows where it ends. A text
-is handed on as a whole, and is bounded. A ping is answered; of those that come while the peer does
-not read, the last one.
+Nothing is compressed: what is carried is frames of a mux, mostly of what is compressed already.
+Messages are bounded. Pings are answered; a peer that sends many and does not read is cut off.
 """
 
 from __future__ import annotations
 
 import enum
+import logging
 import math
 import typing
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
-from wsproto import ConnectionType, WSConnection
-from wsproto.connection import ConnectionState
-from wsproto.events import (
-    AcceptConnection,
-    BytesMessage,
-    CloseConnection,
-    Event,
-    Ping,
-    Pong,
-    RejectConnection,
-    RejectData,
-    Request,
-    TextMessage,
-)
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
 from zope.interface import implementer
 
 from aluvia.net.accept import Sweep
 from aluvia.wire.headers import Field
 
-__all__ = ["CLOSE_SECONDS", "HandshakeRefused", "WebSocket", "WebSocketOwner", "accept_websocket"]
+__all__ = [
+    "CLOSE_SECONDS",
+    "HANDSHAKE_SECONDS",
+    "MESSAGE_BYTES",
+    "MOST_UNANSWERED_PINGS",
+    "Asked",
+    "Close",
+    "HandshakeRefused",
+    "WebSocket",
+    "WebSocketOwner",
+]
 
 #: For the peer to answer our CLOSE; seconds.
 CLOSE_SECONDS = 5.0
@@ -54,8 +56,24 @@ CLOSE_SECONDS = 5.0
 #: For the whole of a handshake, once the connection is up; seconds.
 HANDSHAKE_SECONDS = 10.0
 
-#: RFC 6455 section 7.4.1.
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, TOO_BIG = 1000, 1001, 1002, 1009
+#: The most that one message has, or one piece of it.
+MESSAGE_BYTES = 65_536
+
+#: Pings that come while the peer reads nothing.
+MOST_UNANSWERED_PINGS = 64
+
+#: It would have keys in it: theirs is told nothing of ours.
+_SILENT = logging.Logger("aluvia.net.websocket", logging.CRITICAL + 1)
+
+
+class Close(enum.IntEnum):
+    """Why a WebSocket is closed (RFC 6455 section 7.4.1)."""
+
+    NORMAL = 1000
+    GOING_AWAY = 1001
+    PROTOCOL_ERROR = 1002
+    INVALID_DATA = 1007
+    TOO_BIG = 1009
 
 
 class HandshakeRefused(Exception):
@@ -75,6 +93,18 @@ class HandshakeRefused(Exception):
         return self.detail
 
 
+class Asked(typing.NamedTuple):
+    """
+    What a client asks for.
+
+    :ivar url: ``ws:`` or ``wss:``.
+    :ivar fields: besides those of the handshake.
+    """
+
+    url: str
+    fields: typing.Sequence[tuple[str, str]] = ()
+
+
 class WebSocketOwner(typing.Protocol):
     """What a WebSocket is for."""
 
@@ -82,21 +112,23 @@ class WebSocketOwner(typing.Protocol):
         """The handshake is agreed on."""
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of binary messages, in order; where messages end does not show."""
+        """A message of bytes, or a piece of one; where messages end does not show."""
 
     def text_received(self, text: str) -> None:
         """A whole text message."""
 
     def websocket_ended(self, why: BaseException) -> None:
         """
-        It is over; called once.
+        It is over; called once, if the connection was made.
 
-        :param why: HandshakeRefused, a ConnectionDone whose text is the peer's reason, or what the
-            connection was lost with.
+        :param why: HandshakeRefused; a ConnectionDone with a sentence, if it was closed; or what
+            the connection was lost with.
         """
 
 
-class _State(enum.Enum):
+class State(enum.Enum):
+    """The table is in the module's docstring."""
+
     OPENING = enum.auto()
     OPEN = enum.auto()
     CLOSING = enum.auto()
@@ -108,35 +140,30 @@ class WebSocket:
     """
     One end of one, the protocol of its transport.
 
-    :param request: as a client, what to ask for; None as a server.
-    :param text_bytes: the most that one text message has.
+    :param asked: by us, as a client; None as a server.
     """
 
-    def __init__(
-        self,
-        owner: WebSocketOwner,
-        sweep: Sweep,
-        *,
-        request: Request | None = None,
-        text_bytes: int = 65_536,
-    ) -> None:
+    def __init__(self, owner: WebSocketOwner, sweep: Sweep, asked: Asked | None = None) -> None:
         self.transport: typing.Any = None
         self.factory: typing.Any = None
+        self.state = State.OPENING
         self.deadline = math.inf
         self._owner = owner
         self._sweep = sweep
-        self._request = request
-        self._text_bytes = text_bytes
-        self._text: list[str] = []
-        self._text_size = 0
-        self._state = _State.OPENING
+        self._asked = asked
+        self._text: list[bytes] | None = None
         self._why: BaseException | None = None
         self._producer: IPushProducer | None = None
         self._paused = False
-        self._ping: Ping | None = None
-        self._connection = WSConnection(
-            ConnectionType.SERVER if request is None else ConnectionType.CLIENT
+        self._pings = 0
+        self._protocol: ClientProtocol | ServerProtocol = (
+            # Its reader begins behind the request, which is read elsewhere.
+            ServerProtocol(state=OPEN, max_size=MESSAGE_BYTES, logger=_SILENT)
+            if asked is None
+            else ClientProtocol(parse_uri(asked.url), max_size=MESSAGE_BYTES, logger=_SILENT)
         )
+
+    # The handshake.
 
     def makeConnection(self, transport: typing.Any) -> None:
         """The connection is up: as a client, ask."""
@@ -147,68 +174,92 @@ class WebSocket:
         """Begin the handshake."""
         self.deadline = self._sweep.now + HANDSHAKE_SECONDS
         self._sweep.watch(self)
-        if self._request is not None:
-            self.transport.write(self._connection.send(self._request))
+        if isinstance(self._protocol, ClientProtocol) and self._asked is not None:
+            request = self._protocol.connect()
+            for name, value in self._asked.fields:
+                request.headers[name] = value
+            self._protocol.send_request(request)
+            self._flush()
+
+    def agree(self, target: bytes, fields: typing.Sequence[Field]) -> list[Field] | None:
+        """
+        As a server: see whether a client's request can be agreed to.
+
+        :param fields: of the request's head.
+        :return: the fields of the 101, without Connection; :meth:`opened` is to be called when that
+            is written. None if it is no such request (RFC 6455 section 4.2.1).
+        """
+        protocol = self._protocol
+        assert isinstance(protocol, ServerProtocol)
+        headers = Headers((name.decode("ascii"), value.decode("latin-1")) for name, value in fields)
+        response = protocol.accept(Request(target.decode("ascii"), headers))
+        if response.status_code != 101:
+            return None
+        pairs = response.headers.raw_items()
+        kept = [pair for pair in pairs if pair[0].lower() not in ("connection", "date", "server")]
+        return [(name.encode("ascii"), value.encode("latin-1")) for name, value in kept]
+
+    def opened(self) -> None:
+        """It is agreed on."""
+        self.state = State.OPEN
+        self._rest()
+        self._owner.websocket_open()
+
+    # Sending.
 
     def use_producer(self, producer: IPushProducer) -> None:
         """Who writes is told when to pause and when to resume."""
         self._producer = producer
         self.transport.registerProducer(self, True)
 
-    # Sending.
-
     def send(self, message: bytes) -> None:
         """Send bytes, as one message. Nothing if it is not open."""
-        if self._state is _State.OPEN:
-            self.transport.write(self._connection.send(BytesMessage(message)))
+        if self.state is State.OPEN:
+            self._protocol.send_binary(message)
+            self._flush()
 
     def send_text(self, text: str) -> None:
         """Send a text. Nothing if it is not open."""
-        if self._state is _State.OPEN:
-            self.transport.write(self._connection.send(TextMessage(text)))
+        if self.state is State.OPEN:
+            self._protocol.send_text(text.encode("utf-8"))
+            self._flush()
 
-    def close(self, code: int = NORMAL, reason: str = "") -> None:
+    def close(self, code: Close = Close.NORMAL, reason: str = "") -> None:
         """
         End it in order; the owner is told when it is over.
 
-        :param reason: for people; of it 123 bytes are sent.
+        :param reason: for people; of it 120 bytes are sent.
         """
-        if self._state is _State.OPEN:
-            self._close(code, reason)
-        elif self._state is _State.OPENING:
+        if self.state is State.OPEN:
+            self._closing()
+            self._protocol.send_close(int(code), _short(reason))
+            self._flush()
+        elif self.state is State.OPENING:
             self.abort()
 
     def abort(self) -> None:
         """End it at once; the owner is told."""
-        if self._state is not _State.OVER and self.transport is not None:
+        if self.state is not State.OVER and self.transport is not None:
             self.transport.abortConnection()
 
     # What the transport tells.
 
     def dataReceived(self, data: bytes) -> None:
         """Read it, and hand it on."""
-        connection = self._connection
-        try:
-            connection.receive_data(data)
-            for event in connection.events():
-                if type(event) is BytesMessage and self._state is _State.OPEN:
-                    self._owner.data_received(bytes(event.data))
-                else:
-                    self._event(event)
-        except RemoteProtocolError as error:
-            self._violated(error)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """It is over."""
-        if self._state is _State.OVER:
-            return
-        opening = self._state is _State.OPENING
-        self._state = _State.OVER
-        self._sweep.forget(self)
-        why = self._why
-        if why is None and opening and self._request is not None:
-            why = HandshakeRefused(0, "The connection closed before the handshake was through.")
-        self._owner.websocket_ended(why or reason.value or ConnectionDone())
+        protocol = self._protocol
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            if isinstance(event, Frame):
+                if self.state is State.OPEN:
+                    self._frame(event)
+            elif isinstance(event, Response):
+                self._answered(event)
+        if self.state is State.OPENING and protocol.handshake_exc is not None:
+            self._refused(HandshakeRefused(0, "The answer is no handshake of a WebSocket."))
+        elif protocol.writes:
+            self._flush()
+        if protocol.close_expected() and self.state is State.OPEN:
+            self._peer_closed()
 
     def pauseProducing(self) -> None:
         """The peer reads slowly."""
@@ -219,125 +270,99 @@ class WebSocket:
     def resumeProducing(self) -> None:
         """It has caught up."""
         self._paused = False
-        ping, self._ping = self._ping, None
-        if ping is not None and self._state is _State.OPEN:
-            self._answer(ping)
+        self._pings = 0
         if self._producer is not None:
             self._producer.resumeProducing()
 
     def stopProducing(self) -> None:
         """Loss is told by :meth:`connectionLost`."""
 
+    def connectionLost(self, reason: Failure) -> None:
+        """It is over."""
+        if self.state is State.OVER:
+            return
+        opening = self.state is State.OPENING
+        self.state = State.OVER
+        self._rest()
+        why = self._why
+        if why is None and opening:
+            why = HandshakeRefused(0, "The connection closed before the handshake was through.")
+        self._owner.websocket_ended(why or reason.value or ConnectionDone())
+
     def deadline_passed(self, now: float) -> None:
         """The handshake, or the end, has taken too long."""
-        if self._state is _State.OPENING:
+        if self.state is State.OPENING:
             self._why = HandshakeRefused(0, "The handshake took too long.")
-        self.deadline = math.inf
+        self._rest()
         self.transport.abortConnection()
 
     # Inside.
 
-    def opened(self) -> None:
-        """As a server: the answer is written."""
-        self._state = _State.OPEN
-        self.deadline = math.inf
-        self._sweep.forget(self)
-        self._owner.websocket_open()
+    def _frame(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.BINARY or (opcode is Opcode.CONT and self._text is None):
+            self._owner.data_received(bytes(frame.data))
+        elif opcode in (Opcode.TEXT, Opcode.CONT):
+            pieces = self._text = self._text or []
+            pieces.append(bytes(frame.data))
+            if frame.fin:
+                self._text = None
+                self._text_received(b"".join(pieces))
+        elif opcode is Opcode.PING and self._paused:
+            self._pings += 1
+            if self._pings > MOST_UNANSWERED_PINGS:
+                self.abort()
 
-    def _event(self, event: Event) -> None:
-        if self._state is _State.CLOSING:
-            if isinstance(event, CloseConnection):
-                self.transport.loseConnection()
-        elif isinstance(event, TextMessage):
-            self._text_received(event)
-        elif isinstance(event, Ping):
-            if self._paused:
-                self._ping = event
-            else:
-                self._answer(event)
-        elif isinstance(event, CloseConnection):
-            self._peer_closed(event)
-        elif isinstance(event, AcceptConnection):
-            self.opened()
-        elif isinstance(event, RejectConnection):
-            self._refused(event.status_code)
-        elif not isinstance(event, Pong | RejectData | BytesMessage):
-            raise RemoteProtocolError("an event out of turn")
-
-    def _answer(self, ping: Ping) -> None:
-        self.transport.write(self._connection.send(ping.response()))
-
-    def _text_received(self, event: TextMessage) -> None:
-        self._text_size += len(event.data)
-        if self._text_size > self._text_bytes:
-            self._close(TOO_BIG, "The text is too long.")
-            return
-        self._text.append(event.data)
-        if event.message_finished:
-            text = "".join(self._text)
-            self._text = []
-            self._text_size = 0
+    def _text_received(self, data: bytes) -> None:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            self.close(Close.INVALID_DATA, "A text is UTF-8.")
+        else:
             self._owner.text_received(text)
 
-    def _peer_closed(self, event: CloseConnection) -> None:
-        reason = "".join(char if char.isprintable() else "?" for char in event.reason or "")
-        self._why = ConnectionDone(reason or f"The other side closed, with {event.code}.")
-        self._state = _State.CLOSING
-        if self._connection.state is ConnectionState.REMOTE_CLOSING:
-            self.transport.write(self._connection.send(event.response()))
-        self._wait_for_the_end()
-        self.transport.loseConnection()
+    def _answered(self, response: Response) -> None:
+        if self._protocol.handshake_exc is None:
+            self.opened()
+        else:
+            status = response.status_code
+            self._refused(HandshakeRefused(status, f"The server answered {status}, and not 101."))
 
-    def _refused(self, status: int) -> None:
-        self._why = HandshakeRefused(status, f"The server answered {status}, and not with 101.")
+    def _refused(self, why: HandshakeRefused) -> None:
+        self._why = self._why or why
         self.transport.abortConnection()
 
-    def _violated(self, error: RemoteProtocolError) -> None:
-        if self._state is _State.OPENING:
-            self._why = HandshakeRefused(0, "The answer is no handshake of a WebSocket.")
-            self.transport.abortConnection()
-        elif self._state is _State.OPEN:
-            hint = error.event_hint
-            code = hint.code if isinstance(hint, CloseConnection) else PROTOCOL_ERROR
+    def _peer_closed(self) -> None:
+        """It has sent its CLOSE, or what is no WebSocket; our CLOSE is on its way."""
+        protocol = self._protocol
+        said = protocol.close_rcvd
+        if protocol.parser_exc is not None:
             self._why = ConnectionDone("The other side broke the rules of WebSockets.")
-            self._close(int(code), "That is no WebSocket.")
-        else:
-            self.transport.abortConnection()
+        elif said is not None:
+            reason = "".join(char if char.isprintable() else "?" for char in said.reason)
+            self._why = ConnectionDone(reason or f"The other side closed it, with {said.code}.")
+        self._closing()
+        if self._asked is None:
+            self.transport.loseConnection()
 
-    def _close(self, code: int, reason: str) -> None:
-        self._state = _State.CLOSING
-        try:
-            data = self._connection.send(CloseConnection(code, reason))
-        except LocalProtocolError:
-            # What came has ended it for wsproto.
-            self.transport.abortConnection()
-            return
-        self.transport.write(data)
-        self._wait_for_the_end()
+    def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:
+                self.transport.write(data)
+            elif self.state is not State.OPENING:
+                self.transport.loseConnection()
 
-    def _wait_for_the_end(self) -> None:
+    def _closing(self) -> None:
+        self.state = State.CLOSING
         # Whoever writes would hold up our end.
         self.transport.unregisterProducer()
         self.deadline = self._sweep.now + CLOSE_SECONDS
         self._sweep.watch(self)
 
+    def _rest(self) -> None:
+        self.deadline = math.inf
+        self._sweep.forget(self)
 
-def accept_websocket(
-    websocket: WebSocket, target: bytes, fields: typing.Sequence[Field]
-) -> list[Field]:
-    """
-    Agree to a client's request for a WebSocket.
 
-    :param fields: of the request's head.
-    :return: the fields of a 101, to be written; then :meth:`WebSocket.opened` is to be called.
-    :raises RemoteProtocolError: it is no such request (RFC 6455 section 4.2.1).
-    """
-    connection = websocket._connection
-    connection.initiate_upgrade_connection([*fields], target.decode("ascii"))
-    for event in connection.events():
-        if isinstance(event, Request):
-            # wsproto writes the head as well; we have our own way to do that.
-            lines = connection.send(AcceptConnection()).split(b"\r\n")[1:-2]
-            pairs = [line.partition(b": ")[::2] for line in lines]
-            return [(name.title(), value) for name, value in pairs]
-    raise RemoteProtocolError("there is no request")
+def _short(reason: str) -> str:
+    return reason.encode("utf-8")[:120].decode("utf-8", "ignore")
