@@ -47,6 +47,7 @@ __all__ = [
     "Close",
     "HandshakeRefused",
     "WebSocket",
+    "WebSocketClosed",
     "WebSocketOwner",
 ]
 
@@ -93,6 +94,23 @@ class HandshakeRefused(Exception):
         return self.detail
 
 
+class WebSocketClosed(Exception):
+    """
+    The other side has closed it.
+
+    :ivar code: of RFC 6455 section 7.4; 1005 where it said none, 1002 where it broke the rules.
+    """
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self.detail
+
+
 class Asked(typing.NamedTuple):
     """
     What a client asks for.
@@ -121,8 +139,7 @@ class WebSocketOwner(typing.Protocol):
         """
         It is over; called once, if the connection was made.
 
-        :param why: HandshakeRefused; a ConnectionDone with a sentence, if it was closed; or what
-            the connection was lost with.
+        :param why: HandshakeRefused, WebSocketClosed, or what the connection was lost with.
         """
 
 
@@ -337,10 +354,12 @@ class WebSocket:
         protocol = self._protocol
         said = protocol.close_rcvd
         if protocol.parser_exc is not None:
-            self._why = ConnectionDone("The other side broke the rules of WebSockets.")
+            detail = "The other side broke the rules of WebSockets."
+            self._why = WebSocketClosed(int(Close.PROTOCOL_ERROR), detail)
         elif said is not None:
             reason = "".join(char if char.isprintable() else "?" for char in said.reason)
-            self._why = ConnectionDone(reason or f"The other side closed it, with {said.code}.")
+            detail = reason or f"The other side closed it, with {said.code}."
+            self._why = WebSocketClosed(said.code, detail)
         self._closing()
         if self._asked is None:
             self.transport.loseConnection()
