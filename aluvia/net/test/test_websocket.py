@@ -267,15 +267,16 @@ class EndTests(WebSocketCase):
 
     def test_closed_by_either(self) -> None:
         """The other side hears why; both are over."""
-        for closes, hears in ((self.server, self.client_is), (self.client, self.server_is)):
-            closes.close(Close.GOING_AWAY, "enough")
+        for closing in ("client", "server"):
+            self.setUp()
+            ends: dict[str, WebSocket] = {"client": self.client, "server": self.server}
+            ends[closing].close(Close.GOING_AWAY, "enough")
             self.cable.carry()
-            [why] = hears.ends
+            [why] = (self.server_is if closing == "client" else self.client_is).ends
             assert isinstance(why, WebSocketClosed)
             self.assertEqual((why.code, str(why)), (Close.GOING_AWAY, "enough"))
             self.assertEqual((len(self.client_is.ends), len(self.server_is.ends)), (1, 1))
             self.assertEqual(len(self.sweep), 0)
-            self.setUp()
 
     def test_a_close_that_is_not_answered(self) -> None:
         """It is not waited for without end."""
