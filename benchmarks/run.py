@@ -23,10 +23,12 @@ from .sidebyside.measure import run_case
 from .sidebyside.peers import BUILD, HERE, Peer, all_peers
 from .sidebyside.report import BAR_HEADS, GROUPS, bar_rows, plain_table, results_page, rows_of
 from .sidebyside.results import Result, read_all
+from .sidebyside.tunnel_cases import TUNNEL_CASES
+from .sidebyside.tunnels import all_tunnels
 
 RESULTS = HERE / "results"
 DESCRIPTORS_NEEDED = 12_000
-CASES = (*FORWARD_CASES, *EDGE_CASES)
+CASES = (*FORWARD_CASES, *EDGE_CASES, *TUNNEL_CASES)
 
 
 def options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -37,7 +39,9 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--case", action="append", choices=names, help="default: all; repeatable")
     parser.add_argument(
-        "--group", choices=GROUPS, help="the cases of forward proxies or of edges; default: both"
+        "--group",
+        choices=GROUPS,
+        help="whose cases; default: all",
     )
     parser.add_argument("--peers", default="", help="names, with commas between; default: all")
     parser.add_argument("--repeat", type=int, default=5, help="rounds of each case (default 5)")
@@ -98,6 +102,7 @@ def main(arguments: Sequence[str]) -> int:
     available: list[Peer] = [
         *all_peers(chosen.twistd, chosen.before),
         *all_edges(chosen.twistd, chosen.before),
+        *all_tunnels(chosen.twistd, chosen.before),
     ]
     unknown = set(filter(None, chosen.peers.split(","))) - {peer.name for peer in available}
     if unknown:

@@ -14,7 +14,7 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
 fi
 
-packages="squid tinyproxy nginx haproxy caddy gcc libc6-dev libssl-dev make"
+packages="openssh-server openssh-client squid tinyproxy nginx haproxy caddy gcc libc6-dev libssl-dev make"
 command -v npm > /dev/null || packages="$packages nodejs npm"
 apt-get update -q
 # shellcheck disable=SC2086  # a list of words

@@ -15,7 +15,8 @@ from .results import Result
 class Bar:
     """A limit on one figure of ours, absolute or as a ratio to a peer in the same rounds.
 
-    ``beyond`` marks what would be better still: missing it is no failure.
+    ``beyond`` marks what would be better still: missing it is no failure. ``at_least`` is for what
+    is better the more it is; ``added`` takes the difference to the peer, and not the ratio.
     """
 
     text: str
@@ -25,6 +26,8 @@ class Bar:
     figure: str = "cost"
     beyond: bool = False
     group: Group = "forward"
+    at_least: bool = False
+    added: bool = False
 
     def measured(self, results: Mapping[str, Result]) -> float | None:
         """The figure or the ratio; None where it was not measured."""
@@ -33,6 +36,8 @@ class Bar:
             return None
         if self.versus is None:
             return result.median(OURS[self.group], self.figure)
+        if self.added:
+            return result.difference(OURS[self.group], self.versus, self.figure)
         return result.ratio(OURS[self.group], self.versus, self.figure)
 
     def verdict(self, results: Mapping[str, Result]) -> str:
@@ -40,7 +45,8 @@ class Bar:
         value = self.measured(results)
         if value is None:
             return "not measured"
-        return "pass" if value <= self.limit else "miss"
+        good = value >= self.limit if self.at_least else value <= self.limit
+        return "pass" if good else "miss"
 
 
 _CONNECT = "CONNECT, CPU per tunnel"
@@ -55,7 +61,13 @@ _EDGE_BROWSER = "edge, 12 fields, CPU per request"
 _EDGE_512 = "edge, 12 fields, 512 connections, CPU per request"
 _EDGE_BODY = "edge, 1 GB body of known length, CPU per GB"
 
+_TUNNEL_GET = "tunnel, 64 connections, requests/s"
+_TUNNEL_BULK = "tunnel, one stream down, MB/s"
+_TUNNEL_EIGHT = "tunnel, eight streams down, MB/s"
+
 _edge = functools.partial(Bar, group="edge")
+_tunnel = functools.partial(Bar, group="tunnel")
+_rate = functools.partial(_tunnel, versus="ssh -R", figure="rate", at_least=True)
 
 BARS = (
     Bar(_CONNECT, "connect", 0.85, "proxy-chain"),
@@ -93,4 +105,18 @@ BARS = (
     _edge(_EDGE_BODY, "edge-body", 1.0, "haproxy"),
     _edge(_EDGE_BODY, "edge-body", 0.5, "haproxy", beyond=True),
     _edge("edge, idle kept connection, KB", "edge-idle", 6.0, figure="kb_per_connection"),
+    _rate(_TUNNEL_GET, "tunnel-get", 0.2),
+    _rate(_TUNNEL_BULK, "tunnel-bulk", 0.35),
+    _rate("tunnel, one stream up, MB/s", "tunnel-upload", 0.35),
+    _rate(_TUNNEL_EIGHT, "tunnel-bulk-8", 0.35),
+    _rate(_TUNNEL_EIGHT, "tunnel-bulk-8", 1.0, beyond=True),
+    _tunnel(
+        "tunnel, time added to the first byte, µs",
+        "tunnel-get-1",
+        1_000,
+        "direct",
+        figure="p50_us",
+        added=True,
+    ),
+    _tunnel("tunnel, 64 connections, p99", "tunnel-get", 1.0, "ssh -R", figure="p99_us"),
 )

@@ -13,10 +13,14 @@ from .processes import LOOPBACK
 
 AT_A_TIME = 64
 
-Group = Literal["forward", "edge"]
+Group = Literal["forward", "edge", "tunnel"]
 
 #: The peer of each group that is ours.
-OURS: dict[Group, str] = {"forward": "aluvia", "edge": "aluvia-edge"}
+OURS: dict[Group, str] = {
+    "forward": "aluvia",
+    "edge": "aluvia-edge",
+    "tunnel": "aluvia-tunnel",
+}
 
 
 @attrs.frozen

@@ -17,7 +17,7 @@ aluvia's processor time to the peer's within each round, and of these the median
 costs less.
 """
 
-GROUPS: dict[Group, str] = {"forward": "forward proxies", "edge": "edges"}
+GROUPS: dict[Group, str] = {"forward": "forward proxies", "edge": "edges", "tunnel": "tunnels"}
 
 
 def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -114,11 +114,11 @@ def bar_rows(results: Mapping[str, Result], groups: Iterable[Group]) -> list[lis
     rows = []
     for bar in (bar for group in groups for bar in BARS if bar.group == group):
         value = bar.measured(results)
-        of = f" × {bar.versus}" if bar.versus else ""
+        of = (f" over {bar.versus}" if bar.added else f" × {bar.versus}") if bar.versus else ""
         rows.append(
             [
                 bar.text,
-                f"{'beyond: ' if bar.beyond else ''}≤ {bar.limit:g}{of}",
+                f"{'beyond: ' if bar.beyond else ''}{'≥' if bar.at_least else '≤'} {bar.limit:g}{of}",
                 "–" if value is None else f"{value:.2f}",
                 bar.verdict(results),
             ]

@@ -47,6 +47,12 @@ class Result:
         pairs = [left[number] / right[number] for number in left if right.get(number)]
         return median(pairs) if pairs else None
 
+    def difference(self, peer: str, other: str, figure: str) -> float | None:
+        """The median over the rounds of ``peer`` less ``other`` within each."""
+        left, right = self.figures(peer, figure), self.figures(other, figure)
+        pairs = [left[number] - right[number] for number in left if number in right]
+        return median(pairs) if pairs else None
+
     def write(self, folder: Path) -> Path:
         """Keep it as ``CASE.json``; an earlier one of the case is replaced."""
         folder.mkdir(parents=True, exist_ok=True)
