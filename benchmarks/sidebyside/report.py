@@ -115,10 +115,11 @@ def bar_rows(results: Mapping[str, Result], groups: Iterable[Group]) -> list[lis
     for bar in (bar for group in groups for bar in BARS if bar.group == group):
         value = bar.measured(results)
         of = (f" over {bar.versus}" if bar.added else f" × {bar.versus}") if bar.versus else ""
+        sign = "≥" if bar.at_least else "≤"
         rows.append(
             [
                 bar.text,
-                f"{'beyond: ' if bar.beyond else ''}{'≥' if bar.at_least else '≤'} {bar.limit:g}{of}",
+                f"{'beyond: ' if bar.beyond else ''}{sign} {bar.limit:g}{of}",
                 "–" if value is None else f"{value:.2f}",
                 bar.verdict(results),
             ]
