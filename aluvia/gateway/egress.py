@@ -8,13 +8,13 @@ from aluvia.forwarding.connections import Connections
 from aluvia.forwarding.counters import Counters
 from aluvia.forwarding.proxy import ForwardProxy
 from aluvia.gateway.accounts import Accounts
-from aluvia.gateway.listeners import Certificate, tls_connections
 from aluvia.gateway.policy import GatewayPolicy
 from aluvia.gateway.settings import Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import Door
 from aluvia.net.guard import Guard
+from aluvia.net.tls_port import Certificate, tls_connections
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["Egress"]

@@ -7,9 +7,9 @@ import json
 import typing
 from pathlib import Path
 
-from aluvia.gateway.listeners import Certificate
 from aluvia.gateway.options import OPTIONS, PREFIX
 from aluvia.gateway.settings import Settings
+from aluvia.net.tls_port import Certificate
 from aluvia.process.sources import (
     Found,
     SettingsError,

@@ -25,12 +25,12 @@ from aluvia.forwarding.counters import Counters
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.control_api import ControlAPI
 from aluvia.gateway.egress import Egress
-from aluvia.gateway.listeners import Certificate
 from aluvia.gateway.load import advice
 from aluvia.gateway.settings import Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind_error, listen_stock, port_of
+from aluvia.net.tls_port import Certificate
 from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.statuses import CANNOT_CREATE, CONFIG
 from aluvia.process.supervise import local_url

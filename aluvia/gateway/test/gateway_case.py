@@ -15,9 +15,9 @@ from twisted.trial.unittest import TestCase
 
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.egress import Egress
-from aluvia.gateway.listeners import Certificate
 from aluvia.gateway.settings import Settings
 from aluvia.net.connecting import ClientWire, Connecting
+from aluvia.net.tls_port import Certificate
 from aluvia.store import accounts as stored
 from aluvia.store.accounts import Credentials
 from aluvia.store.engine import Store

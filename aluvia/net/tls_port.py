@@ -1,4 +1,4 @@
-"""The gateway's port inside TLS: its certificate, and the same connections inside."""
+"""A port inside TLS with one certificate, and the same connections inside."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from OpenSSL import SSL
 from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
     IReactorTime,
 )
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from aluvia.forwarding.connections import Connections
 from aluvia.net.tls import TLSWire
 from aluvia.net.tls_server import server_context
 
@@ -48,7 +48,7 @@ class Certificate:
 
 
 def tls_connections(
-    certificate: Certificate, connections: Connections, clock: IReactorTime
+    certificate: Certificate, connections: IProtocolFactory, clock: IReactorTime
 ) -> TLSMemoryBIOFactory:
     """The same connections inside TLS."""
     factory: typing.Any = TLSMemoryBIOFactory(certificate, False, connections, clock=clock)
