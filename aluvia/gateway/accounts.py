@@ -2,10 +2,9 @@
 The accounts of the moment, in memory: what the data path asks at each request.
 
 The store is where they are kept, and other processes change it too (``aluvia account``). So it is
-looked at twice a second: SQLite has a number for that (``data_version``), which costs next to
-nothing to ask, and only when it has changed is anything read: what changed
-(:mod:`aluvia.store.looks`), in the store's thread, while here nothing is done but to put it in its
-place. What this process changes is known here as soon as it is on the disk.
+followed (:mod:`aluvia.store.following`): what changed is read (:mod:`aluvia.store.looks`) in the
+store's thread, while here nothing is done but to put it in its place. What this process changes is
+known here as soon as it is on the disk.
 
 A state never gives way to an older one: each has the number of its last change. But the file is
 the truth: a backup that is put back is older, and holds. The two are told apart by what was on the
@@ -24,23 +23,18 @@ import typing
 
 import attrs
 from sqlalchemy import Connection
-from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from aluvia.store import accounts as stored
 from aluvia.store.accounts import Account, hash_of
 from aluvia.store.engine import Store
-from aluvia.store.errors import StoreError
+from aluvia.store.following import Following
 from aluvia.store.looks import NOTHING, Look, look
 
 __all__ = ["Accounts", "Changed"]
 
 log = Logger()
-
-#: Between two looks at the store; seconds.
-LOOK_SECONDS = 0.5
 
 #: Told what an account was and what it is: None before it was made, and once it is gone. One that
 #: was removed and made anew between two looks is a change of the one into the other
@@ -56,7 +50,6 @@ class Accounts:
 
     :param store: open.
     :param changed: called for each account that is other than it was, once all of them are so.
-    :ivar problem: why the store could not be looked at, if that is so; one line.
     """
 
     def __init__(
@@ -67,7 +60,6 @@ class Accounts:
         *,
         log: Logger = log,
     ) -> None:
-        self.problem: str | None = None
         self._store = store
         self._changed = changed
         self._log = log
@@ -77,33 +69,29 @@ class Accounts:
         #: What the password of no account is compared with.
         self._nobody = secrets.token_bytes(hashlib.sha256().digest_size)
         self._known = NOTHING
-        #: The number of the file that is known; None when it is to be read whatever it is.
-        self._version: int | None = None
-        self._looking: Deferred[None] | None = None
-        self._looks = LoopingCall(self._look_again)
-        self._looks.clock = clock
+        self._following = Following(store, clock, "accounts", self._read, log=log)
         self._clock = clock
 
     def __len__(self) -> int:
         """How many there are."""
         return len(self._by_name)
 
+    @property
+    def problem(self) -> str | None:
+        """Why the store could not be looked at, if that is so; one line."""
+        return self._following.problem
+
     async def start(self) -> None:
         """
         Read them, and look for changes from then on.
 
-        :raises StoreError: they cannot be read.
+        :raises aluvia.store.errors.StoreError: they cannot be read.
         """
-        await self._look()
-        self._looks.start(LOOK_SECONDS, now=False)
+        await self._following.start()
 
     async def stop(self) -> None:
         """Look no more."""
-        if self._looks.running:
-            self._looks.stop()
-        if self._looking is not None:
-            # It waits for a thread that ends with the store, not for anybody else.
-            self._looking.cancel()
+        await self._following.stop()
 
     def authenticated(self, name: str, password: bytes) -> Account | None:
         """
@@ -142,7 +130,7 @@ class Accounts:
         :param changes: called in the store's thread with the account as it is there; what it
             raises comes back, and nothing is changed.
         :raises aluvia.store.errors.NotFoundError: it is gone.
-        :raises StoreError: it could not be done.
+        :raises aluvia.store.errors.StoreError: it could not be done.
         """
         now = self._clock.seconds()
 
@@ -158,45 +146,15 @@ class Accounts:
             latest = max(self._known.latest, account.revision)
             self._known = attrs.evolve(self._known, latest=latest)
             # A backup may have been put back behind this change, and have been read already.
-            self._version = None
+            self._following.forget()
             self._put([(known, account)])
         return account
 
     async def look_now(self) -> None:
         """Look, without waiting for the next time; unless a look is under way."""
-        await self._look_again()
+        await self._following.look_now()
 
-    async def _look_again(self) -> None:
-        """As :meth:`_look`; but a store that cannot be read now may be so the next time."""
-        if self._looking is not None:
-            return
-        self._looking = Deferred.fromCoroutine(self._look())
-        try:
-            await self._looking
-        except CancelledError:
-            pass
-        except StoreError as error:
-            if self.problem != str(error):
-                self._log.error("The accounts cannot be looked at: {error}", error=error)
-            self.problem = str(error)
-        except Exception as error:
-            # A fault of ours, or a row that is not as we write it; it must not be the last look.
-            problem = f"looking at the accounts failed with {type(error).__name__}"
-            if self.problem != problem:
-                self._log.failure("Looking at the accounts failed.")
-            self.problem = problem
-        else:
-            if self.problem is not None:
-                self._log.info("The accounts can be looked at again.")
-            self.problem = None
-        finally:
-            self._looking = None
-
-    async def _look(self) -> None:
-        # First, so that a change between the two is found at the next look.
-        version = await self._store.version()
-        if version == self._version:
-            return
+    async def _read(self) -> bool:
         known = self._known
         found = await self._store.read(functools.partial(look, known=known))
         if not found.whole and found.others != self._others(found):
@@ -205,8 +163,7 @@ class Accounts:
             found = await self._store.read(functools.partial(look, known=known, names=names))
         overtaken = self._known != known
         self._take(found)
-        if not overtaken:
-            self._version = version
+        return not overtaken
 
     def _others(self, found: Look) -> int:
         """How many accounts there are, as far as is known, besides those that were found."""

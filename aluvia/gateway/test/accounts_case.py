@@ -10,12 +10,12 @@ from sqlalchemy import Connection
 from twisted.internet.task import Clock
 
 from aluvia.gateway.accounts import Accounts
-from aluvia.gateway.test.gateway_case import StoreCase
+from aluvia.gateway.test.gateway_case import AccountStoreCase
 from aluvia.store.accounts import Account
 from aluvia.store.looks import Look
 
 
-class AccountsCase(StoreCase):
+class AccountsCase(AccountStoreCase):
     """A store that others change."""
 
     async def start(self) -> Accounts:

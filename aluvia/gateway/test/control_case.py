@@ -12,7 +12,7 @@ from aluvia.api.watch import Watch
 from aluvia.forwarding.counters import Counters
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.control_api import ControlAPI
-from aluvia.gateway.test.gateway_case import StoreCase
+from aluvia.gateway.test.gateway_case import AccountStoreCase
 from aluvia.store.accounts import Account
 
 JSON = "Content-Type: application/json"
@@ -32,7 +32,7 @@ class FakeObserved:
     store_problem: str | None = None
 
 
-class ControlCase(StoreCase):
+class ControlCase(AccountStoreCase):
     """An API with one account."""
 
     async def setUp(self) -> None:  # type: ignore[override]

@@ -5,13 +5,10 @@ from __future__ import annotations
 import base64
 import ipaddress
 import typing
-from pathlib import Path
 
 from sqlalchemy import Connection
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
-from twisted.internet.task import deferLater
-from twisted.trial.unittest import TestCase
 
 from aluvia.gateway.accounts import Accounts
 from aluvia.gateway.egress import Egress
@@ -20,7 +17,7 @@ from aluvia.net.connecting import ClientWire, Connecting
 from aluvia.net.tls_port import Certificate
 from aluvia.store import accounts as stored
 from aluvia.store.accounts import Credentials
-from aluvia.store.engine import Store
+from aluvia.store.test.store_case import StoreCase
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.dialling import dial
 from aluvia.testing.faults import FaultPeer
@@ -45,22 +42,8 @@ def connect_to_loopback(
     return ClientWire.connect(reactor, family, sockaddr, connected, failed)
 
 
-class StoreCase(TestCase):
-    """A store of its own for each test."""
-
-    timeout = 60
-
-    async def setUp(self) -> None:  # type: ignore[override]
-        """It is open, and empty."""
-        self.path = Path(self.mktemp()).absolute()
-        self.store = await self.open()
-
-    async def open(self) -> Store:
-        """Open it once more, as another process would."""
-        store = Store(self.path, reactor.callFromThread)
-        self.addCleanup(store.close)
-        await store.open()
-        return store
+class AccountStoreCase(StoreCase):
+    """A store that accounts can be put in."""
 
     async def add(self, name: str = "alice", **changes: object) -> Credentials:
         """Make an account, with these fields."""
@@ -72,18 +55,8 @@ class StoreCase(TestCase):
 
         return await self.store.write(write)
 
-    async def turns(self, count: int = 1) -> None:
-        """Let the reactor turn, so many times."""
-        for _ in range(count):
-            await deferLater(reactor, 0)
 
-    async def when(self, condition: typing.Callable[[], object]) -> None:
-        """Return when it holds; the test's timeout is the bound."""
-        while not condition():
-            await self.turns()
-
-
-class GatewayCase(StoreCase):
+class GatewayCase(AccountStoreCase):
     """Starts a gateway's data path and peers, and ends them."""
 
     async def start(self, certificate: Certificate | None = None, **options: object) -> Egress:

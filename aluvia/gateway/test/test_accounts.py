@@ -6,11 +6,11 @@ import typing
 
 from sqlalchemy import Connection
 
-from aluvia.gateway.accounts import LOOK_SECONDS
 from aluvia.gateway.test.accounts_case import AccountsCase
 from aluvia.store import accounts as stored
 from aluvia.store.accounts import Account, still_admits
 from aluvia.store.errors import NotFoundError, StoreError
+from aluvia.store.following import LOOK_SECONDS
 
 
 class AccountsTests(AccountsCase):

@@ -10,12 +10,12 @@ import typing
 from sqlalchemy import Connection
 from twisted.internet.defer import Deferred
 
-from aluvia.gateway.accounts import LOOK_SECONDS
 from aluvia.gateway.test.accounts_case import AccountsCase
 from aluvia.gateway.test.gateway_case import asked
 from aluvia.store import accounts as stored
 from aluvia.store.accounts import Account
 from aluvia.store.errors import StoreError
+from aluvia.store.following import LOOK_SECONDS
 from aluvia.store.looks import Look
 
 
