@@ -27,10 +27,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from aluvia.store import accounts as stored
-from aluvia.store.accounts import Account, hash_of
+from aluvia.store.accounts import Account
 from aluvia.store.engine import Store
 from aluvia.store.following import Following
 from aluvia.store.looks import NOTHING, Look, look
+from aluvia.store.tokens import HASH_BYTES, hash_of
 
 __all__ = ["Accounts", "Changed"]
 
@@ -67,7 +68,7 @@ class Accounts:
         self._by_token: dict[bytes, Account] = {}
         self._digests: dict[str, bytes] = {}
         #: What the password of no account is compared with.
-        self._nobody = secrets.token_bytes(hashlib.sha256().digest_size)
+        self._nobody = secrets.token_bytes(HASH_BYTES)
         self._known = NOTHING
         self._following = Following(store, clock, "accounts", self._read, log=log)
         self._clock = clock

@@ -3,14 +3,13 @@ Accounts: who may use the gateway, and what their clients are told.
 
 Everything here happens inside a transaction of the caller's, in the caller's thread.
 
-A user token is 256 random bits. What is kept is its SHA-256, with no salt and no slow hash: there
-is nothing to guess at a random number. It is shown once, to whoever made the account. The proxy's
-password is kept as it is, because ``/v1/user`` gives it to the client, which needs it.
+Of a user token a hash is kept (:mod:`aluvia.store.tokens`). It is shown once, to whoever made the
+account. The proxy's password is kept as it is, because ``/v1/user`` gives it to the client, which
+needs it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import secrets
@@ -22,6 +21,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 from aluvia.store.errors import BadNameError, NotFoundError, StoreError, TakenError
 from aluvia.store.revisions import change_row, next_revision
 from aluvia.store.schema import ACCOUNTS
+from aluvia.store.tokens import TOKEN_BYTES, MakeSecret, hash_of
 
 __all__ = [
     "Account",
@@ -31,7 +31,6 @@ __all__ = [
     "count",
     "every",
     "find",
-    "hash_of",
     "names",
     "remove",
     "rotate_password",
@@ -47,10 +46,6 @@ MOST_ACCOUNTS = 100_000
 # A dash ends the name in a proxy's user name, and a colon ends that.
 _name = re.compile(rf"[a-z0-9_][a-z0-9_.]{{0,{NAME_CHARS - 1}}}")
 
-#: Makes a secret of so many random bytes.
-MakeSecret = typing.Callable[[int], str]
-
-_TOKEN_BYTES = 32
 _PASSWORD_BYTES = 24
 
 
@@ -111,11 +106,6 @@ def _let_in_by(account: Account) -> tuple[object, ...]:
     return account.name, account.created, account.proxy_username, account.proxy_password
 
 
-def hash_of(token: str) -> bytes:
-    """What is kept of a user token."""
-    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
-
-
 def add(
     connection: Connection, name: str, now: float, make_secret: MakeSecret = secrets.token_urlsafe
 ) -> Credentials:
@@ -137,7 +127,7 @@ def add(
         raise StoreError(f"there are {MOST_ACCOUNTS} accounts already, and there may be no more")
     made = Credentials(
         name=name,
-        token=make_secret(_TOKEN_BYTES),
+        token=make_secret(TOKEN_BYTES),
         proxy_username=name,
         proxy_password=make_secret(_PASSWORD_BYTES),
     )

@@ -11,6 +11,7 @@ from aluvia.store import accounts as stored
 from aluvia.store.accounts import Account, still_admits
 from aluvia.store.errors import NotFoundError, StoreError
 from aluvia.store.following import LOOK_SECONDS
+from aluvia.store.tokens import hash_of
 
 
 class AccountsTests(AccountsCase):
@@ -39,7 +40,7 @@ class AccountsTests(AccountsCase):
     async def test_nobody(self) -> None:
         """No password opens an account that is not there, whatever it hashes to."""
         accounts = await self.start()
-        accounts._nobody = stored.hash_of("x")
+        accounts._nobody = hash_of("x")
         self.assertIsNone(accounts.authenticated("alice", b"x"))
 
     async def test_token(self) -> None:

@@ -12,6 +12,7 @@ from aluvia.store.errors import (
 )
 from aluvia.store.revisions import store_name, store_revision
 from aluvia.store.test.test_database import DatabaseCase
+from aluvia.store.tokens import hash_of
 
 
 class AccountTests(DatabaseCase):
@@ -37,7 +38,7 @@ class AccountTests(DatabaseCase):
     def test_add(self) -> None:
         """It has a token of which the hash is kept, a password which is kept, and its name."""
         account = self.account()
-        self.assertEqual(account.token_hash, accounts.hash_of(self.made.token))
+        self.assertEqual(account.token_hash, hash_of(self.made.token))
         self.assertEqual(account.proxy_username, "alice")
         self.assertEqual(account.proxy_password, self.made.proxy_password)
         self.assertEqual((account.rules, account.session_id, account.target_geo), ((), None, None))
