@@ -5,16 +5,19 @@ SQLite gives each file two numbers for its owner's use. ``application_id`` says 
 another program's database is never written to; ``user_version`` says which schema it has. There is
 one schema at a time. (A change before the first release makes a new number, and no migration.)
 
-=============  =====================================================================================
-``store``      one row: a random name for this file, and the number of the last change in it
-``accounts``   who may use the gateway. ``token_hash`` is SHA-256 of the user token, which stands
-               nowhere; ``proxy_password`` is as it is, since the control plane gives it out; and
-               ``rules`` is a list of strings in JSON. By their revisions they have an index, so
-               that who follows them reads what changed, and not all there is
-``resources``  documents by what they are and what they are called: a body of JSON, the revision
-               that made it what it is, and ``made``, the one at which it came to be, or to stand
-               where it does, which gives their order
-=============  =====================================================================================
+==============  ====================================================================================
+``store``       one row: a random name for this file, and the number of the last change in it
+``accounts``    who may use the gateway. ``token_hash`` is SHA-256 of the user token, which stands
+                nowhere; ``proxy_password`` is as it is, since the control plane gives it out; and
+                ``rules`` is a list of strings in JSON. By their revisions they have an index, so
+                that who follows them reads what changed, and not all there is
+``agent_keys``  which agents may connect to the hub. ``key_hash`` is SHA-256 of the key, which
+                stands nowhere; ``publish`` is a list of ids in JSON, in which ``*`` is any;
+                ``exit`` is 1 or 0; ``made`` is when the key was made or rotated
+``resources``   documents by what they are and what they are called: a body of JSON, the revision
+                that made it what it is, and ``made``, the one at which it came to be, or to stand
+                where it does, which gives their order
+==============  ====================================================================================
 """
 
 from __future__ import annotations
@@ -37,12 +40,12 @@ from sqlalchemy import (
 
 from aluvia.store.errors import StoreError
 
-__all__ = ["ACCOUNTS", "RESOURCES", "STORE", "ensure", "is_ours"]
+__all__ = ["ACCOUNTS", "AGENT_KEYS", "RESOURCES", "STORE", "ensure", "is_ours"]
 
 #: "aluv".
 APPLICATION_ID = 0x616C7576
 
-USER_VERSION = 3
+USER_VERSION = 4
 
 _METADATA = MetaData()
 
@@ -68,6 +71,18 @@ ACCOUNTS = Table(
     Column("created", Float, nullable=False),
     Column("updated", Float, nullable=False),
     Index("accounts_by_revision", "revision"),
+)
+
+AGENT_KEYS = Table(
+    "agent_keys",
+    _METADATA,
+    Column("name", Text, primary_key=True),
+    Column("key_hash", LargeBinary, nullable=False, unique=True),
+    Column("publish", Text, nullable=False),
+    Column("exit", Integer, nullable=False),
+    Column("expires", Float),
+    Column("made", Float, nullable=False),
+    Column("revision", Integer, nullable=False),
 )
 
 RESOURCES = Table(
