@@ -39,7 +39,7 @@ The packages, from the bottom up; each imports only what stands above it in this
     statistics, the REST API, the service and its ``twistd`` command.
 :mod:`aluvia.cli`
     The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status``, ``doctor``,
-    ``account`` and ``hash-password``.
+    ``account``, ``agent-key`` and ``hash-password``.
 :mod:`aluvia.integrations`
     For programs that are not Twisted's: :func:`aluvia.launch`, which runs the client in a process
     of its own; and for Scrapy.

@@ -39,7 +39,15 @@ class ConsoleTests(ProxyCase):
             self.assertIn(ran.status, (0, USAGE))
             self.assertNotIn("Traceback", text)
             if not words:
-                for command in ("run", "explain", "lint", "status", "doctor", "account"):
+                for command in (
+                    "run",
+                    "explain",
+                    "lint",
+                    "status",
+                    "doctor",
+                    "account",
+                    "agent-key",
+                ):
                     self.assertIn(command, text)
 
     async def test_unknown_command(self) -> None:

@@ -6,27 +6,16 @@ import argparse
 import functools
 import time
 import typing
-from pathlib import Path
 
 import attrs
 
-from aluvia.cli.command import (
-    CommandError,
-    Commands,
-    Parser,
-    add_command,
-    add_json,
-    print_json,
-)
-from aluvia.process.statuses import CONFIG, DATA, USAGE
+from aluvia.cli.command import Commands, Parser, add_command, print_json
+from aluvia.cli.stored import ADD, LIST, add_arguments, opened, show_done, written_time
 from aluvia.telemetry.written import table
 
 if typing.TYPE_CHECKING:
     from aluvia.store.accounts import Account, Credentials
     from aluvia.store.database import Database
-
-#: Where a gateway keeps its accounts if it was not told.
-FILE = "gateway.db"
 
 
 def add(commands: Commands) -> Parser:
@@ -39,42 +28,21 @@ def add(commands: Commands) -> Parser:
         "them all.",
         "[--db FILE] [--json] (add NAME | rotate NAME | remove NAME | list)",
     )
-    parser.add_argument(
-        "action",
-        choices=("add", "rotate", "remove", "list"),
-        help="add: print its user token, which is not shown again, and its proxy credentials; "
+    add_arguments(
+        parser,
+        (ADD, "rotate", "remove", LIST),
+        "add: print its user token, which is not shown again, and its proxy credentials; "
         "rotate: give it another proxy password; a gateway that runs sees any change in a second",
+        "a-z, 0-9, _ and .",
+        "gateway",
     )
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of a-z, 0-9, _ and .")
-    parser.add_argument(
-        "--db", default=FILE, metavar="FILE", help=f"the gateway's file [default: {FILE}]"
-    )
-    add_json(parser)
     return parser
 
 
 def execute(arguments: argparse.Namespace) -> int:
     """Do it, and say what came of it when it is on the disk."""
-    # Not before it is needed: it takes a while, and the other commands are quick.
-    from aluvia.store import errors  # noqa: PLC0415
-    from aluvia.store.database import Database  # noqa: PLC0415
-
-    action = arguments.action
-    if (arguments.name is None) is not (action == "list"):
-        what = "takes no NAME" if action == "list" else "wants a NAME"
-        raise CommandError(f"account {action} {what}", USAGE)
-    try:
-        database = Database(Path(arguments.db), create=action == "add")
-        try:
-            say = _perform(database, action, arguments.name, arguments.json)
-        finally:
-            database.close()
-    except errors.BadNameError as error:
-        raise CommandError(str(error), USAGE) from None
-    except (errors.NotFoundError, errors.TakenError) as error:
-        raise CommandError(f"{arguments.db}: {error}", DATA) from None
-    except errors.StoreError as error:
-        raise CommandError(str(error), CONFIG) from None
+    with opened("account", arguments) as database:
+        say = _perform(database, arguments.action, arguments.name, arguments.json)
     say()
     return 0
 
@@ -87,18 +55,18 @@ def _perform(
     """
     from aluvia.store import accounts  # noqa: PLC0415
 
-    if action == "list":
+    if action == LIST:
         with database.reading() as connection:
             return functools.partial(_show_all, accounts.every(connection), as_json)
     now = time.time()
     with database.writing() as connection:
-        if action == "add":
+        if action == ADD:
             return functools.partial(_show_new, accounts.add(connection, name, now), as_json)
         if action == "rotate":
             account = accounts.rotate_password(connection, name, now)
             return functools.partial(_show_password, account, as_json)
         accounts.remove(connection, name)
-        return functools.partial(_show_removed, name, as_json)
+        return functools.partial(show_done, "Removed", name, as_json=as_json)
 
 
 def _show_new(made: Credentials, as_json: bool) -> None:
@@ -121,22 +89,11 @@ def _show_password(account: Account, as_json: bool) -> None:
     print(f"proxy_password  {account.proxy_password}")
 
 
-def _show_removed(name: str, as_json: bool) -> None:
-    if as_json:
-        print_json({"name": name})
-    else:
-        print(f"Removed {name}.")
-
-
 def _show_all(accounts: typing.Sequence[Account], as_json: bool) -> None:
     """Without secrets: a list is looked at over shoulders."""
     if as_json:
         fields = ("name", "rules", "session_id", "target_geo", "revision", "created", "updated")
         print_json([{field: getattr(each, field) for field in fields} for each in accounts])
         return
-    rows = [(each.name, str(len(each.rules)), _date(each.created)) for each in accounts]
+    rows = [(each.name, str(len(each.rules)), written_time(each.created)) for each in accounts]
     print(table("NAME #RULES CREATED", rows), end="")
-
-
-def _date(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

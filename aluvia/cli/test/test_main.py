@@ -49,7 +49,10 @@ class CallTests(ConsoleCase):
         """Of the script, and of each command; without one it is a wrong call that shows it."""
         status, stdout, _ = self.call("--help")
         self.assertEqual(0, status)
-        for command in ("run", "explain", "lint", "status", "doctor", "account", "hash-password"):
+        for command in (
+            *("run", "explain", "lint", "status", "doctor"),
+            *("account", "agent-key", "hash-password"),
+        ):
             self.assertRegex(stdout, rf"(?m)^    {command}( |$)")
             status, of_it, _ = self.call(command, "--help")
             self.assertEqual(0, status)
