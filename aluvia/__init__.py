@@ -26,6 +26,8 @@ The packages, from the bottom up; each imports only what stands above it in this
     A door's process: options, their three sources, signals and supervisors.
 :mod:`aluvia.store` and :mod:`aluvia.api`
     What outlives a process, in SQLite; and the manners of a REST API. Loaded by those who run them.
+:mod:`aluvia.hub`
+    Where agents connect: their keys, what they offer, and the way to it.
 :mod:`aluvia.forwarding`
     The way of a request through a proxy of any kind, and all of it through a forward proxy.
 :mod:`aluvia.client`

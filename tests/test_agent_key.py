@@ -1,0 +1,87 @@
+"""``aluvia agent-key`` on the file of an edge that runs, and before there is one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from twisted.internet.defer import Deferred, gatherResults
+
+from tests.edge_case import EdgeCase, backend
+from tests.support import Curled
+
+AGENT_KEY = (
+    *(sys.executable, "-c", "from aluvia.cli.main import main; raise SystemExit(main())"),
+    "agent-key",
+)
+
+
+class AgentKeyCase(EdgeCase):
+    """Gives keys; none of them is seen anywhere else."""
+
+    async def call(self, db: Path, *words: str) -> Curled:
+        """Call the command."""
+        return await self.run_command(*AGENT_KEY, *words, "--db", str(db))
+
+    async def add(self, db: Path, name: str, *words: str) -> str:
+        """Add a key, which every process of this test is to keep to itself."""
+        ran = await self.call(db, "add", name, "--json", *words)
+        self.assertEqual((ran.status, ran.stderr), (0, ""))
+        added = json.loads(ran.stdout)
+        self.assertEqual(added["name"], name)
+        self.secrets.append(added["key"])
+        return str(added["key"])
+
+    async def names(self, db: Path) -> list[str]:
+        """The names in a list, in which no key is."""
+        ran = await self.call(db, "list", "--json")
+        self.assert_no_secret(ran.stdout)
+        return [each["name"] for each in json.loads(ran.stdout)]
+
+
+class RunningEdgeTests(AgentKeyCase):
+    """An edge has its store alone; keys come into it all the same."""
+
+    async def test_running_edge(self) -> None:
+        """Keys are added, rotated, listed and revoked while an edge runs on the file."""
+        edge, api, origin = await self.start()
+        key = await self.add(edge.db, "laptop", "--publish", "web", "--expires", "30d")
+        self.assertRegex(key, r"^alv_agent_[\w-]{43}$")
+        await self.add(edge.db, "exits", "--exit")
+        rotated = await self.call(edge.db, "rotate", "laptop", "--json")
+        self.secrets.append(json.loads(rotated.stdout)["key"])
+        self.assertNotIn(key, self.secrets[-1])
+        self.assertEqual(await self.names(edge.db), ["exits", "laptop"])
+        self.assertEqual((await self.call(edge.db, "revoke", "exits")).status, 0)
+        self.assertEqual((await self.call(edge.db, "revoke", "exits")).status, 65)
+        self.assertEqual(await self.names(edge.db), ["laptop"])
+        # The edge's own changes go on, behind those.
+        await self.route(api, "b.example", backend(origin))
+        self.assertEqual((await self.visit(edge, "b.example")).status, 200)
+        for secret in self.secrets[1:]:
+            for each in edge.db.parent.glob("edge.db*"):
+                self.assertNotIn(secret.encode(), each.read_bytes())
+
+    async def test_two_writers(self) -> None:
+        """Of keys and routes that are made at one time none is lost, by a restart neither."""
+        edge, api, origin = await self.start()
+        made = [Deferred.fromCoroutine(self.add(edge.db, f"key{number}")) for number in range(4)]
+        for number in range(30):
+            await self.route(api, f"r{number}.example", backend(origin))
+        await gatherResults(made)
+        await edge.stop()
+        again = await self.edge(db=edge.db)
+        self.assertEqual(len(await self.api(again).get("/routes")), 31)
+        self.assertEqual(await self.names(again.db), [f"key{number}" for number in range(4)])
+
+    async def test_before_an_edge(self) -> None:
+        """The first key makes the file, and an edge begins with it."""
+        db = Path(self.mktemp() + ".db").absolute()
+        self.assertEqual((await self.call(db, "list")).status, 78)
+        self.assertFalse(db.exists())
+        await self.add(db, "laptop")
+        edge = await self.edge(db=db)
+        self.assertEqual(await self.names(edge.db), ["laptop"])
+        await self.route(self.api(edge), "a.example", backend(self.origin()))
+        self.assertEqual((await self.visit(edge, "a.example")).status, 200)
