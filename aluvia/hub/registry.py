@@ -181,11 +181,13 @@ class Registry:
             others = [offer for offer in tunnel.offers if offer.session not in before]
             if others and not all(_may_share(offer, session, each) for offer in others):
                 raise TunnelTaken(f"the id {each.id} is another agent's, which is connected")
-        new = sum(each.id not in self.tunnels for each in wanted)
-        if len(self.sessions) - len(before) >= self._limits.sessions or not self._make_room(new):
+        if len(self.sessions) - len(before) >= self._limits.sessions:
             raise HubFull("the hub has no room for another agent")
+        ids = {each.id for each in wanted}
+        self._see_that_there_is_room(ids, before)
         for old in before:
             self.withdraw(old)
+        self._make_room(ids)
         self.sessions[session] = tuple(each.id for each in wanted)
         for each in wanted:
             tunnel = self.tunnels.get(each.id)
@@ -213,17 +215,31 @@ class Registry:
         found = () if tunnel is None else tunnel.offers
         return next((each for each in found if each.session is session), None)
 
-    def _make_room(self, new: int) -> bool:
-        """Forget ids that are offline, the longest first, until there is room for so many."""
-        over = len(self.tunnels) + new - self._limits.tunnels
-        if over <= 0:
-            return True
-        offline = [tunnel.id for tunnel in self.tunnels.values() if not tunnel.online]
-        if len(offline) < over:
-            return False
-        for id in offline[:over]:
-            del self.tunnels[id]
-        return True
+    def _see_that_there_is_room(self, ids: set[str], before: typing.Sequence[Session]) -> None:
+        """
+        :param ids: that a session shall have.
+        :param before: what it will replace.
+        :raises HubFull: there is none for them, whatever is forgotten that is offline then.
+        """
+        most = self._limits.tunnels
+        if len(self.tunnels) + len(ids) <= most:
+            return
+        others = (
+            tunnel.id
+            for tunnel in self.tunnels.values()
+            if any(offer.session not in before for offer in tunnel.offers)
+        )
+        if len(ids.union(others)) > most:
+            raise HubFull("the hub has no room for the ids of another agent")
+
+    def _make_room(self, ids: set[str]) -> None:
+        """Forget others that are offline, the longest first, until there is room for these."""
+        over = len(self.tunnels) + len(ids - self.tunnels.keys()) - self._limits.tunnels
+        if over > 0:
+            known = self.tunnels.values()
+            offline = [each.id for each in known if not each.online and each.id not in ids]
+            for id in offline[:over]:
+                del self.tunnels[id]
 
 
 def _same_instance(one: Session, other: Session) -> bool:
