@@ -55,23 +55,30 @@ class TunnelDialer:
 
 
 class _TunnelDialing:
-    """One dial, over the members of a tunnel."""
+    """
+    One dial, over the members of a tunnel.
 
-    __slots__ = ("_dialing", "_failed", "_id", "_left", "_over", "_protocol")
+    A member may refuse before it has returned. So they are asked in a loop, in which a refusal is
+    left, and not each from within the refusal of the one before: there may be thousands.
+    """
+
+    __slots__ = ("_asking", "_dialing", "_failed", "_id", "_left", "_over", "_protocol", "_refusal")
 
     def __init__(self, protocol: IProtocol, failed: Failed) -> None:
         self._protocol = protocol
         self._failed = failed
         self._id = ""
-        self._left: list[Offer] = []
+        self._left: typing.Iterator[Offer] = iter(())
+        self._refusal: DialError | None = None
+        self._asking = False
         self._dialing: Dialing | None = None
         self._over = False
 
     def begin(self, id: str, offers: typing.Sequence[Offer], error: DialError) -> None:
         """Ask the first of them; or fail."""
         self._id = id
-        self._left = list(offers)
-        self._next(error)
+        self._left = iter(offers)
+        self._refused(error)
 
     def cancel(self) -> None:
         """Leave nothing; see :meth:`aluvia.net.dial.Dialing.cancel`."""
@@ -79,16 +86,25 @@ class _TunnelDialing:
         if self._dialing is not None:
             self._dialing.cancel()
 
-    def _next(self, error: DialError) -> None:
-        self._dialing = None
+    def _refused(self, error: DialError) -> None:
+        self._dialing, self._refusal = None, error
+        if self._asking:
+            return
+        self._asking = True
+        while self._refusal is not None and not self._over:
+            error, self._refusal = self._refusal, None
+            offer = next(self._left, None) if error.error in _ANOTHER else None
+            if offer is None:
+                self._over = True
+                self._failed(error)
+            else:
+                self._ask(offer)
+        self._asking = False
+
+    def _ask(self, offer: Offer) -> None:
+        dialing = offer.session.open(self._id, self._protocol, self._refused)
         if self._over:
-            return
-        if not self._left or error.error not in _ANOTHER:
-            self._over = True
-            self._failed(error)
-            return
-        session = self._left.pop(0).session
-        dialing = session.open(self._id, self._protocol, self._next)
-        # It may have failed already, and another one been asked.
-        if self._dialing is None and not self._over:
+            # Cancelled meanwhile, when there was nothing yet to cancel.
+            dialing.cancel()
+        elif self._refusal is None:
             self._dialing = dialing
