@@ -85,6 +85,9 @@ def read_registration(document: object, most_tunnels: int) -> Registration:
     instance = document.get("instance")
     if instance is not None and not (isinstance(instance, str) and _instance(instance)):
         raise BadRegistration("instance: 8 to 64 of A-Z, a-z, 0-9, - and _")
+    exit = document.get("exit")
+    if not isinstance(exit, bool | None):
+        raise BadRegistration("exit: true or false")
     agent_id = _text(document, "agent_id", NAME_CHARS)
     if agent_id is None:
         raise BadRegistration("agent_id: it is missing")
@@ -93,7 +96,7 @@ def read_registration(document: object, most_tunnels: int) -> Registration:
         token=_text(document, "token", SECRET_CHARS),
         instance=instance,
         group=_text(document, "group", NAME_CHARS),
-        exit=bool(document.get("exit")),
+        exit=exit is True,
         tunnels=_tunnels(document.get("tunnels"), most_tunnels),
     )
 

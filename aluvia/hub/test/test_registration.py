@@ -68,6 +68,7 @@ class RegistrationTests(SynchronousTestCase):
             token="key",
             instance="0123456789abcdef",
             group="g",
+            exit=True,
             later={"x": 1},
             tunnels=[
                 {"id": "Web", "target": "http://127.0.0.1:3000", "token": "t", "later": 1},
@@ -82,6 +83,7 @@ class RegistrationTests(SynchronousTestCase):
                 token="key",
                 instance="0123456789abcdef",
                 group="g",
+                exit=True,
                 tunnels=(
                     WantedTunnel("web", "http", "t"),
                     WantedTunnel("ssh", "tcp"),
@@ -92,8 +94,9 @@ class RegistrationTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """What is null or empty is not there."""
-        read = self.read(token="", group=None, instance=None)
+        read = self.read(token="", group=None, instance=None, exit=None)
         self.assertEqual((read.token, read.group, read.instance), (None, None, None))
+        self.assertFalse(read.exit)
 
     def test_no_secret_shown(self) -> None:
         """No repr shows a key, a visitors' token or a group."""
@@ -118,6 +121,7 @@ class RegistrationTests(SynchronousTestCase):
             ("token", [1, "x" * 513, f"{SECRET}\0", {}]),
             ("instance", ["", "short", "x" * 65, f"{SECRET} ", "1234567\n", "äääääääää", 12345678]),
             ("group", [1, "x" * 129, f"{SECRET}\r", []]),
+            ("exit", [0, 1, "", "true", {}]),
             ("tunnels", [None, [], {}, "web", [{"id": "web"}] * 4]),
         ]
         for field, values in cases:
