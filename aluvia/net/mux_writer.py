@@ -5,8 +5,9 @@ Streams that have something to send and credit for it stand in a line. A turn ta
 the first, and sends it to the end of the line: so a bulk stream never keeps a small one waiting for
 longer than one frame of each other one. Frames that are about credit and ends go first.
 
-Frames go out in messages of :data:`MESSAGE_BYTES`; and while wires are told of their events nothing
-is sent until all were told, as wires do it themselves (:mod:`aluvia.net.readiness`).
+Frames go out in messages of :data:`MESSAGE_BYTES`, and messages together where there are several,
+:data:`WRITE_BYTES` of them; and while wires are told of their events nothing is sent until all were
+told, as wires do it themselves (:mod:`aluvia.net.readiness`).
 
 What waits for the carrier is bounded: data by each stream's own queue, and the other frames by
 :data:`MOST_CONTROL_FRAMES`. Over that the peer does not read what it is sent.
@@ -15,6 +16,7 @@ What waits for the carrier is bounded: data by each stream's own queue, and the 
 from __future__ import annotations
 
 import collections
+import collections.abc
 import typing
 
 from twisted.internet.interfaces import IPushProducer
@@ -24,10 +26,13 @@ from aluvia.net.mux_stream import Stream
 from aluvia.net.readiness import Readiness, WatchedByReactor
 from aluvia.wire.frames import Code, pong_frame
 
-__all__ = ["MESSAGE_BYTES", "MOST_CONTROL_FRAMES", "Carrier", "FrameWriter"]
+__all__ = ["MESSAGE_BYTES", "MOST_CONTROL_FRAMES", "WRITE_BYTES", "Carrier", "FrameWriter"]
 
 #: Of frames that go out together; no more than one frame above it.
 MESSAGE_BYTES = 16_384
+
+#: Of messages that go to the carrier in one write; no more than one message above it.
+WRITE_BYTES = 65_536
 
 #: Frames that are not data and wait for the carrier.
 MOST_CONTROL_FRAMES = 16_384
@@ -36,8 +41,8 @@ MOST_CONTROL_FRAMES = 16_384
 class Carrier(typing.Protocol):
     """What carries messages of bytes to the peer, in order."""
 
-    def send(self, message: bytes) -> None:
-        """Send it. It may pause its producer meanwhile."""
+    def send(self, messages: collections.abc.Sequence[bytes]) -> None:
+        """Send them. It may pause its producer meanwhile."""
 
 
 class Broken(typing.Protocol):
@@ -119,7 +124,7 @@ class FrameWriter:
             self._line.clear()
             self._control.clear()
             if goodbye:
-                self._carrier.send(goodbye)
+                self._carrier.send([goodbye])
 
     # What the carrier tells.
 
@@ -166,10 +171,13 @@ class FrameWriter:
         self._sending = True
         try:
             while not (self._paused or self._over):
-                message = self._next_message()
-                if not message:
+                messages, size = [], 0
+                while size < WRITE_BYTES and (message := self._next_message()):
+                    messages.append(message)
+                    size += len(message)
+                if not messages:
                     break
-                self._carrier.send(message)
+                self._carrier.send(messages)
         finally:
             self._sending = False
 

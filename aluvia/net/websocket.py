@@ -229,11 +229,12 @@ class WebSocket:
         self._producer = producer
         self.transport.registerProducer(self, True)
 
-    def send(self, message: bytes) -> None:
-        """Send bytes, as one message. Nothing if it is not open."""
+    def send(self, messages: typing.Sequence[bytes]) -> None:
+        """Send messages of bytes. Nothing if it is not open."""
         if self.state is State.OPEN:
-            self._protocol.send_binary(message)
-            self._flush()
+            for message in messages:
+                self._protocol.send_binary(message)
+            self.transport.write(b"".join(self._protocol.data_to_send()))
 
     def send_text(self, text: str) -> None:
         """Send a text. Nothing if it is not open."""

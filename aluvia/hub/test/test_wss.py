@@ -67,7 +67,7 @@ class RegistrationTests(HubCase):
             lambda agent: agent.register("-"),
             lambda agent: agent.register("app", instance="short"),
             lambda agent: agent.register("app", agent_id=7),
-            lambda agent: agent.websocket.send(b"frames"),
+            lambda agent: agent.websocket.send([b"frames"]),
         ):
             agent = self.agent()
             say(agent)
@@ -200,7 +200,7 @@ class StreamTests(HubCase):
         """Its own."""
         well = self.online("well", instance="instance-2")
         bad = self.online("bad")
-        bad.websocket.send(b"\xff" * 40)
+        bad.websocket.send([b"\xff" * 40])
         self.carry()
         self.assertEqual((len(bad.ends), bad.goodbyes[0][0]), (1, Code.PROTOCOL_ERROR))
         self.assertEqual((well.ends, len(self.hub.registry.sessions)), ([], 1))

@@ -32,9 +32,9 @@ class CarrierInMemory:
         self.room: int | None = None
         self.mux: Mux | None = None
 
-    def send(self, message: bytes) -> None:
-        """Keep it."""
-        self.messages.append(message)
+    def send(self, messages: typing.Sequence[bytes]) -> None:
+        """Keep them."""
+        self.messages += messages
         if self.room is not None and len(self.messages) >= self.room:
             assert self.mux is not None
             self.mux.writer.pauseProducing()

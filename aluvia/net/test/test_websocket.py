@@ -192,9 +192,9 @@ class MessageTests(WebSocketCase):
 
     def test_both_ways(self) -> None:
         """Bytes and texts."""
-        self.client.send(b"up" * 10_000)
+        self.client.send([b"up" * 10_000])
         self.client.send_text("grüße")
-        self.server.send(b"down")
+        self.server.send([b"down"])
         self.server.send_text("ok")
         self.cable.carry()
         self.assertEqual((self.server_is.data, self.server_is.texts), (b"up" * 10_000, ["grüße"]))
@@ -202,7 +202,7 @@ class MessageTests(WebSocketCase):
 
     def test_byte_by_byte(self) -> None:
         """However it comes."""
-        self.client.send(b"bytes")
+        self.client.send([b"bytes"])
         self.client.send_text("text")
         for byte in b"".join(self.cable.far.written):
             self.server.dataReceived(bytes([byte]))
@@ -290,9 +290,9 @@ class EndTests(WebSocketCase):
     def test_what_is_sent_behind_a_close(self) -> None:
         """It is dropped, on both sides."""
         self.server.close()
-        self.server.send(b"late")
+        self.server.send([b"late"])
         self.server.send_text("late")
-        self.client.send(b"too late")
+        self.client.send([b"too late"])
         self.cable.carry()
         self.assertEqual((self.client_is.data, self.client_is.texts), (b"", []))
         self.assertEqual(self.server_is.data, b"")
