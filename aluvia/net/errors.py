@@ -23,7 +23,8 @@ class DialError(Exception):
     A connection did not come about.
 
     :ivar error: the name of RFC 9209 §2.3.
-    :ivar status: what a proxy answers: 403, 502, 503 or 504.
+    :ivar status: what a proxy answers: 403, 502, 503 or 504; 413 for a request that is too large
+        for where it goes.
     :ivar detail: one plain sentence for people. It holds no secret and no bytes of a peer.
     :ivar received_status: for ``http_request_denied``, the status of the parent proxy.
     :ivar rcode: for ``dns_error``, the DNS response code if it is known (RFC 9209 §2.3.2).

@@ -118,11 +118,19 @@ class ClientConnection:
             requester.response_events(events)
 
     def connectionLost(self, reason: Failure) -> None:
-        """The end of an until-close body, or a failure."""
+        """
+        The end of an until-close body, or a failure.
+
+        :param reason: a transport of ours may know better than a socket why there is no answer: its
+            value is a :class:`DialError` then.
+        """
         self.closed = True
         requester = self.requester
         if requester is None:
             self._gone_stale(self)
+            return
+        if isinstance(reason.value, DialError):
+            self._fail(reason.value)
             return
         if reason.check(ConnectionDone) is None:
             self._fail(DialError("connection_terminated", 502, "The connection was reset."))

@@ -6,8 +6,12 @@ import socket
 import typing
 
 from twisted.internet.protocol import Protocol
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.net.http_client import ClientConnection
+from aluvia.net.errors import DialError
+from aluvia.net.http_client import ClientConnection, Requester
 from aluvia.net.test.tunnels import SMALL_BUFFER, TunnelCase, loopback, wire
 from aluvia.net.transport import Wire
 from aluvia.testing.connection import FaultConnection
@@ -49,3 +53,33 @@ class CloseTests(TunnelCase):
         peer.resume()
         await peer.read_away()
         self.assertIs(peer.ended, Ended.RESET)
+
+
+class _Waiting:
+    """Somebody who waits for a response."""
+
+    def __init__(self) -> None:
+        self.errors: list[DialError] = []
+
+    def upstream_failed(self, error: DialError) -> None:
+        """Keep it."""
+        self.errors.append(error)
+
+
+class LostTests(SynchronousTestCase):
+    """Why a connection was lost."""
+
+    def test_a_transport_that_knows_better(self) -> None:
+        """A reason that is a DialError is what the requester gets; an idle one is stale."""
+        error = DialError("http_response_timeout", 504, "It did not answer in time.")
+        for waiting in (_Waiting(), None):
+            stale: list[ClientConnection] = []
+            connection = ClientConnection("here", DEFAULT_LIMITS, 0.0, stale.append)
+            connection.makeConnection(StringTransport())
+            connection.requester = typing.cast(Requester, waiting)
+            connection.connectionLost(Failure(error))
+            self.assertTrue(connection.closed)
+            if waiting is None:
+                self.assertEqual(stale, [connection])
+            else:
+                self.assertEqual((waiting.errors, stale), ([error], []))
