@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import typing
 
 from twisted.web.http import Request
 
 from aluvia.api.problems import Problem
 
-__all__ = ["bearer_token", "token_refused"]
+__all__ = ["bearer_of", "bearer_token", "token_refused"]
 
 REALM = b"aluvia"
 
@@ -21,7 +22,16 @@ def bearer_token(request: Request) -> str:
 
     :raises Problem: 401, if it brings none, or something else.
     """
-    given = request.requestHeaders.getRawHeaders(b"authorization", [])
+    return bearer_of(request.requestHeaders.getRawHeaders(b"authorization", []))
+
+
+def bearer_of(given: typing.Sequence[bytes]) -> str:
+    """
+    The token in an ``Authorization`` field.
+
+    :param given: its values, one for each time it is there.
+    :raises Problem: 401, if there is none, or something else.
+    """
     if not given:
         raise _unauthorized("token_missing", "A bearer token is needed.", b"")
     found = _credentials.fullmatch(given[0].strip()) if len(given) == 1 else None

@@ -9,7 +9,7 @@ from twisted.web.http import Request
 
 from aluvia.api.problems import Fault, Problem
 
-__all__ = ["CHANGES", "JSON", "MERGE_PATCH", "read_object"]
+__all__ = ["CHANGES", "JSON", "MERGE_PATCH", "object_in", "read_object"]
 
 JSON = "application/json"
 
@@ -38,9 +38,18 @@ def read_object(request: Request, types: typing.Sequence[str] = CHANGES) -> dict
             fields=[(name, ", ".join(types).encode("ascii"))],
         )
     assert request.content is not None
+    return object_in(request.content.read())
+
+
+def object_in(body: bytes) -> dict[str, typing.Any]:
+    """
+    The object that JSON says.
+
+    :raises Problem: 400 or 422.
+    """
     try:
-        text = request.content.read().decode("utf-8")
-        body = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+        text = body.decode("utf-8")
+        document = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Problem(400, "invalid_json", f"The body is no JSON, at {where}.") from None
@@ -49,10 +58,10 @@ def read_object(request: Request, types: typing.Sequence[str] = CHANGES) -> dict
         raise Problem(400, "invalid_json", detail) from None
     except (ValueError, RecursionError):
         raise Problem(400, "invalid_json", "The body is no JSON.") from None
-    if not isinstance(body, dict):
+    if not isinstance(document, dict):
         fault = Fault("", "must be an object")
         raise Problem(422, "invalid_fields", "The body must be an object.", [fault])
-    return body
+    return document
 
 
 class _Twice(ValueError):

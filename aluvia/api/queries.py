@@ -14,7 +14,7 @@ from twisted.web.http import Request
 
 from aluvia.api.problems import Problem
 
-__all__ = ["Query", "read_flag", "read_query"]
+__all__ = ["Query", "parameters_in", "read_flag", "read_query"]
 
 #: Of one request.
 MOST_PARAMETERS = 32
@@ -32,8 +32,22 @@ def read_query(request: Request, known: typing.Collection[str]) -> Query:
     :raises Problem: 400, for what is none of those, or no query at all.
     """
     _, _, query = request.uri.partition(b"?")
+    given = parameters_in(query)
+    if any(name not in known for name in given):
+        names = ", ".join(sorted(known)) or "no parameters"
+        raise Problem(400, "unknown_parameter", f"Here there is {names}.")
+    return given
+
+
+def parameters_in(query: bytes) -> Query:
+    """
+    All parameters that there are.
+
+    :param query: as it was sent, without its ``?``.
+    :raises Problem: 400, if it cannot be read.
+    """
     try:
-        given = urllib.parse.parse_qs(
+        return urllib.parse.parse_qs(
             query.decode("ascii"),
             keep_blank_values=True,
             errors="strict",
@@ -41,10 +55,6 @@ def read_query(request: Request, known: typing.Collection[str]) -> Query:
         )
     except ValueError:
         raise Problem(400, "bad_query", "The query cannot be read.") from None
-    if any(name not in known for name in given):
-        names = ", ".join(sorted(known)) or "no parameters"
-        raise Problem(400, "unknown_parameter", f"Here there is {names}.")
-    return given
 
 
 def read_flag(query: Query, name: str) -> bool:
