@@ -70,8 +70,15 @@ FRESH = 1.0
 #: seconds.
 FOLLOW_SECONDS = 30.0
 
-#: What goes wrong here, and not at a backend.
-_OURS = frozenset(["connection_limit_reached", "proxy_internal_error", "proxy_loop_detected"])
+#: What goes wrong here, or with the request, and not at a backend.
+_OURS = frozenset(
+    [
+        "connection_limit_reached",
+        "http_request_error",
+        "proxy_internal_error",
+        "proxy_loop_detected",
+    ]
+)
 
 _TOO_LARGE = Refusal(413, "http_request_error", "The request's body is too large.")
 _NO_BODY = ProtocolViolation(408, "The request's body did not come in time.")

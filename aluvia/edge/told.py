@@ -105,7 +105,7 @@ class ToldPassage(Passage):
     def fail(self, error: DialError) -> None:
         """Say what went wrong; if an answer has begun, by cutting it short."""
         status, detail = error.status, error.detail
-        if status < 500:
+        if status < 500 and error.error != "http_request_error":
             status, detail = BAD_GATEWAY, "The backend is at an address that is not reached."
         self.refuse(Refusal(status, error.error, detail, received_status=error.received_status))
 
