@@ -50,6 +50,10 @@ class HubLimits:
     poll_most_wait_seconds: float = 60.0
     """The most."""
 
+    poll_absent_seconds: float = 2.0
+    """After its last call an agent that has no pull open and names no instance is taken to be gone
+    when another one of its key and name comes. Sooner: 409."""
+
     poll_request_seconds: float = 30.0
     """For one request to be answered. Over it: 504."""
 
@@ -64,6 +68,17 @@ class HubLimits:
 
     poll_waiting: int = 10_000
     """Requests that wait, in all. Over it: 503."""
+
+    poll_held_bytes: int = 256 * 1024 * 1024
+    """Bodies of all requests and answers that are held, together. Over it: 503."""
+
+    call_bytes: int = 65_536
+    """A body that an agent or an operator sends to the hub's port, but for a response. Over it:
+    413."""
+
+    calls_held_bytes: int = 128 * 1024 * 1024
+    """Responses that are on their way to the hub's port, together, where they are longer than
+    ``call_bytes``. Over it: 503."""
 
 
 DEFAULT_HUB_LIMITS = HubLimits()
