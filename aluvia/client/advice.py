@@ -5,9 +5,9 @@ from __future__ import annotations
 import typing
 from urllib.parse import urlsplit
 
-from aluvia.client.addresses import is_loopback
 from aluvia.client.options import OPTIONS, PREFIX
 from aluvia.client.settings import FOLLOWING, Settings
+from aluvia.net.addresses import is_loopback
 from aluvia.rules import lint
 
 

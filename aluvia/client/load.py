@@ -18,11 +18,11 @@ from pathlib import Path
 import attrs
 from cryptography import x509
 
-from aluvia.client.addresses import is_loopback
 from aluvia.client.local_users import FILE_BYTES as USER_FILE_BYTES
 from aluvia.client.local_users import parse_users
 from aluvia.client.options import OPTIONS, PREFIX
 from aluvia.client.settings import Settings
+from aluvia.net.addresses import is_loopback
 from aluvia.process.sources import (
     FILE_BYTES,
     Found,

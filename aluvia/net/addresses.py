@@ -17,6 +17,7 @@ __all__ = [
     "client_place",
     "from_sockaddr",
     "interleaved",
+    "is_loopback",
     "literal",
 ]
 
@@ -83,6 +84,22 @@ def client_place(address: str) -> bytes:
     except (OSError, ValueError):
         return address.encode("utf-8", "surrogatepass")
     return packed[12:] if packed.startswith(_MAPPED) else packed[:8]
+
+
+def is_loopback(host: str) -> bool:
+    """
+    Whether a host is this machine whatever a resolver says (RFC 6761 section 6.3).
+
+    :param host: an address or a name, canonical.
+    """
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return bool((mapped or address).is_loopback)
 
 
 def interleaved(addresses: typing.Iterable[Address]) -> list[Address]:

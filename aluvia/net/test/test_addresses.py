@@ -12,6 +12,7 @@ from aluvia.net.addresses import (
     client_place,
     from_sockaddr,
     interleaved,
+    is_loopback,
     literal,
 )
 from aluvia.net.test.dialling import addresses
@@ -45,6 +46,24 @@ class Clients(SynchronousTestCase):
             ("1::2::3", "1::2::4", False),
         ):
             self.assertEqual(client_place(one) == client_place(other), same, (one, other))
+
+
+class Loopback(SynchronousTestCase):
+    """What is this machine by its spelling alone."""
+
+    def test_hosts(self) -> None:
+        """The reserved names, and all of both families' space."""
+        for host in (
+            "localhost",
+            "a.localhost",
+            "127.0.0.1",
+            "127.8.8.8",
+            "::1",
+            "::ffff:127.0.0.1",
+        ):
+            self.assertTrue(is_loopback(host), host)
+        for host in ("localhost.example", "notlocalhost", "128.0.0.1", "::2", "::", "0.0.0.0", ""):
+            self.assertFalse(is_loopback(host), host)
 
 
 class Literals(SynchronousTestCase):
