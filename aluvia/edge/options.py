@@ -23,7 +23,7 @@ from aluvia.process.takes import (
     Place,
     Repeatable,
     Word,
-    toml_type,
+    string,
 )
 from aluvia.telemetry.logs import FORMATS, THRESHOLDS
 
@@ -49,7 +49,7 @@ class ListenerOrNone:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -71,7 +71,7 @@ class StorePlace:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -102,13 +102,7 @@ class LogPlace:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
-
-
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {toml_type(value)}")
-    return value
+        return self.from_text(string(value))
 
 
 _CONNECTIONS = Number(1, 1_000_000, whole=True)

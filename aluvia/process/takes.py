@@ -108,7 +108,7 @@ class Word:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -146,7 +146,7 @@ class FilePath:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -165,7 +165,7 @@ class Address:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -184,7 +184,7 @@ class Place:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -197,7 +197,7 @@ class Gateway:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -213,7 +213,7 @@ class Token:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -230,7 +230,7 @@ class Identifier:
         """Take a string, or a number."""
         if isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -246,7 +246,7 @@ class HostName:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 @attrs.frozen
@@ -272,7 +272,7 @@ class BaseURL:
 
     def from_toml(self, value: object) -> object:
         """Take a string."""
-        return self.from_text(_string(value))
+        return self.from_text(string(value))
 
 
 class Repeatable:
@@ -298,7 +298,12 @@ class Rules(Repeatable):
         return tuple(value)
 
 
-def _string(value: object) -> str:
+def string(value: object) -> str:
+    """
+    Take a string from a TOML file.
+
+    :raises ValueError: it is something else.
+    """
     if not isinstance(value, str):
         raise ValueError(f"must be a string, not {toml_type(value)}")
     return value
