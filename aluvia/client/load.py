@@ -29,7 +29,8 @@ from aluvia.process.sources import (
     SettingsError,
     contents,
     from_file,
-    given,
+    from_flags,
+    from_variables,
     unknown_variables,
 )
 from aluvia.process.statuses import CONFIG, USAGE
@@ -60,9 +61,8 @@ def load_settings(
     config = flags.get("config") or environ.get(f"{PREFIX}CONFIG")
     if config:
         _lay(found, from_file(Path(str(config)), OPTIONS))
-    variables = {option: environ.get(option.variable) or None for option in OPTIONS}
-    _lay(found, given(variables, "variable"))
-    _lay(found, given({option: flags.get(option.name) for option in OPTIONS}, "flag"))
+    _lay(found, from_variables(OPTIONS, environ))
+    _lay(found, from_flags(OPTIONS, flags))
     if "token" not in found and "token_file" not in found and "gateway" not in found:
         found |= _credential(environ)
     found = {field: _followed(field, each) for field, each in found.items()}

@@ -20,6 +20,8 @@ class Option:
     :ivar name: on the command line behind ``--``, and as it is in the file.
     :ivar field: the field of the door's settings that its value is for.
     :ivar metavar: what its value is called in help texts; empty for a switch.
+    :ivar also: variables of other programs, read where its own is not set; the first that is set
+        holds.
     """
 
     prefix: typing.ClassVar[str] = "ALUVIA_"
@@ -29,6 +31,7 @@ class Option:
     takes: Takes
     metavar: str
     text: str
+    also: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -39,3 +42,8 @@ class Option:
     def variable(self) -> str:
         """In the environment."""
         return self.prefix + self.name.upper().replace("-", "_")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """All that it may be in there."""
+        return (self.variable, *self.also)

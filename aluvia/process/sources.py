@@ -27,7 +27,8 @@ __all__ = [
     "contents",
     "from_everywhere",
     "from_file",
-    "given",
+    "from_flags",
+    "from_variables",
     "unknown_variables",
     "values_of",
 ]
@@ -61,20 +62,38 @@ class Found:
         return SettingsError(f"{self.source}: {text}", self.status)
 
 
-def given(values: typing.Mapping[Option, object], spelling: str) -> dict[str, Found]:
+def from_flags(
+    table: typing.Iterable[Option], flags: typing.Mapping[str, object]
+) -> dict[str, Found]:
     """
-    Read a layer of values, by field.
+    Read a command line, or what a program gives in place of one; by field.
 
-    :param values: texts; for what may be repeated a sequence of them, for a switch True; None is
-        not set. Programs may give a number, and for a file any :class:`os.PathLike`.
-    :param spelling: ``flag`` or ``variable``.
+    :param flags: by option name: texts; for what may be repeated a sequence of them, for a switch
+        True; None is not set. Programs may give a number, and for a file any
+        :class:`os.PathLike`.
+    :raises SettingsError: one is no good.
+    """
+    return {
+        option.field: Found(_read(option, value, option.flag), option.flag)
+        for option in table
+        if (value := flags.get(option.name)) is not None
+    }
+
+
+def from_variables(
+    table: typing.Iterable[Option], environ: typing.Mapping[str, str]
+) -> dict[str, Found]:
+    """
+    Read the environment; by field. An empty variable counts as one that is not set.
+
     :raises SettingsError: one is no good.
     """
     layer = {}
-    for option, value in values.items():
-        if value is not None:
-            source = getattr(option, spelling)
-            layer[option.field] = Found(_read(option, value, source), source)
+    for option in table:
+        variable = next(filter(environ.get, option.variables), None)
+        if variable is not None:
+            value = _read(option, environ[variable], variable)
+            layer[option.field] = Found(value, variable)
     return layer
 
 
@@ -135,7 +154,7 @@ def unknown_variables(
     environ: typing.Mapping[str, str], table: typing.Sequence[Option]
 ) -> dict[str, str]:
     """Variables that look like options and are none, each with the one that it may mean."""
-    known = [option.variable for option in table]
+    known = [variable for option in table for variable in option.variables]
     prefix = table[0].prefix
     return {
         variable: near[0]
@@ -194,8 +213,7 @@ def from_everywhere(
     config = flags.get("config") or environ.get(f"{prefix}CONFIG")
     if config:
         found |= from_file(Path(str(config)), table)
-    found |= given({option: environ.get(option.variable) or None for option in table}, "variable")
-    return found | given({option: flags.get(option.name) for option in table}, "flag")
+    return found | from_variables(table, environ) | from_flags(table, flags)
 
 
 def values_of(found: typing.Mapping[str, Found]) -> dict[str, typing.Any]:
