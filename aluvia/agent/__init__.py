@@ -1,0 +1,1 @@
+"""The agent: publishes declared ports of its own network through a hub."""
