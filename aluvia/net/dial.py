@@ -41,6 +41,7 @@ __all__ = [
     "Dialer",
     "Dialers",
     "Dialing",
+    "Names",
     "TCPDialer",
 ]
 
@@ -156,8 +157,11 @@ class DialReactor(typing.Protocol):
         """Call it later."""
 
 
-class _Names(typing.Protocol):
-    def lookup(self, host: str, found: Found, failed: Failed) -> Lookup: ...
+class Names(typing.Protocol):
+    """What turns names into addresses; :class:`aluvia.net.resolve.Resolver` does."""
+
+    def lookup(self, host: str, found: Found, failed: Failed) -> Lookup:
+        """Call one of the two, at once or later."""
 
 
 class _Addresses(typing.Protocol):
@@ -197,7 +201,7 @@ class TCPDialer:
     def __init__(
         self,
         reactor: DialReactor,
-        resolver: _Names,
+        resolver: Names,
         guard: _Addresses,
         deadlines: Deadlines,
         *,
