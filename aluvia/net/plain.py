@@ -24,7 +24,10 @@ from aluvia.net.tls_wire import TLSWire
 from aluvia.net.transport import ABORTED, DONE, LOST, Wire
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
-__all__ = ["PlainRelay"]
+__all__ = ["PlainRelay", "Tap"]
+
+#: Looks at bytes that pass.
+Tap = typing.Callable[[bytes], object]
 
 
 @implementer(IProtocol, IHalfCloseableProtocol, IPushProducer)
@@ -122,6 +125,22 @@ class _End:
         """The other one is lost, which its ``connectionLost`` tells."""
 
 
+class _TappedEnd(_End):
+    """An end whose bytes somebody else looks at as well."""
+
+    __slots__ = ("tap",)
+
+    def __init__(self, relay: PlainRelay, transport: typing.Any, finished: bool, tap: Tap) -> None:
+        super().__init__(relay, transport, finished)
+        self.tap = tap
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass it on, and then show it."""
+        self.count += len(data)
+        self.other.transport.write(data)
+        self.tap(data)
+
+
 @implementer(IProtocol, IHalfCloseableProtocol)
 class _Unheard:
     """
@@ -171,6 +190,9 @@ class PlainRelay(Relay):
     What one of them is behind with is held by Twisted's transports, above whose high-water mark
     (``bufferSize``) the other is not read.
 
+    :param left_tap: called with what comes from the left one, after it was passed on; it must not
+        raise.
+    :param right_tap: the same for the right one.
     :ivar linger_bytes: how much is read of one for which there is nobody any more; then it is
         reset.
     """
@@ -185,14 +207,21 @@ class PlainRelay(Relay):
         ended: Ended,
         limits: Limits = DEFAULT_LIMITS,
         left_eof: bool = False,
+        left_tap: Tap | None = None,
+        right_tap: Tap | None = None,
     ) -> None:
         super().__init__(ended)
         self.linger_bytes = limits.linger_bytes
         self._failure: Failure | None = None
-        self._left = _End(self, left, left_eof)
-        self._right = _End(self, right, False)
+        self._left = self._end_of(left, left_eof, left_tap)
+        self._right = self._end_of(right, False, right_tap)
         self._left.other = self._right
         self._right.other = self._left
+
+    def _end_of(self, transport: typing.Any, eof: bool, tap: Tap | None) -> _End:
+        if tap is None:
+            return _End(self, transport, eof)
+        return _TappedEnd(self, transport, eof, tap)
 
     def start(self, left_bytes: bytes = b"", right_bytes: bytes = b"") -> None:
         """Take over both; see :meth:`Relay.start`."""

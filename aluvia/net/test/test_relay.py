@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ssl
+import typing
 
+from aluvia.net.plain import PlainRelay
 from aluvia.net.test import relay_cases
-from aluvia.net.test.tunnels import Copying, LeftTLS, Splicing, Stock
+from aluvia.net.test.tunnels import Copying, Ending, LeftTLS, Splicing, Stock, TunnelCase
 from aluvia.testing.ended import Ended
 
 
@@ -38,6 +40,45 @@ class StockTests(Stock, relay_cases.RelayTests, relay_cases.FinTests):
 
     # They drop what they have queued when they are aborted. Ours had sent it.
     hears_before_a_reset = False
+
+
+class TappedTests(TunnelCase):
+    """The plain relay, and somebody who looks at what passes."""
+
+    def make(
+        self, left: typing.Any, right: typing.Any, ending: Ending, left_eof: bool
+    ) -> PlainRelay:
+        """A relay with two taps."""
+        self.seen: dict[str, list[bytes]] = {"left": [], "right": []}
+        return PlainRelay(
+            left,
+            right,
+            ended=ending,
+            left_eof=left_eof,
+            left_tap=self.seen["left"].append,
+            right_tap=self.seen["right"].append,
+        )
+
+    async def test_what_passes_is_shown(self) -> None:
+        """Each way by itself, in order, with what came early; and it passes."""
+        joint = await self.join(left_bytes=b"early ", right_bytes=b"soon ")
+        await joint.left.send(b"question")
+        self.assertEqual(await joint.right.read_exactly(14), b"early question")
+        await joint.right.send(b"answer")
+        self.assertEqual(await joint.left.read_exactly(11), b"soon answer")
+        self.assertEqual(b"".join(self.seen["left"]), b"early question")
+        self.assertEqual(b"".join(self.seen["right"]), b"soon answer")
+        self.assertEqual((joint.relay.bytes_from_left, joint.relay.bytes_from_right), (14, 11))
+
+    async def test_an_end_passes(self) -> None:
+        """As it does without."""
+        joint = await self.join()
+        await joint.left.send(b"all")
+        joint.left.finish()
+        self.assertEqual(await joint.right.read_to_end(), b"all")
+        joint.right.finish()
+        self.assertIsNone(await joint.ending.why())
+        self.assertEqual(self.seen, {"left": [b"all"], "right": []})
 
 
 class LeftTLSTests(LeftTLS, relay_cases.RelayTests):
