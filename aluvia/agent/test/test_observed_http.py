@@ -192,14 +192,8 @@ class StreamTests(SynchronousTestCase):
     def test_upgrade(self) -> None:
         """After a 101 it is a stream, which is told when it ends."""
         log = Log().feed(
-            (
-                ">",
-                b"GET /ws HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-            ),
-            (
-                "<",
-                b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + b"HTTP",
-            ),
+            (">", b"GET /ws HTTP/1.1\r\nHost: x\r\n" + UPGRADE),
+            ("<", b"HTTP/1.1 101 Switching Protocols\r\n" + UPGRADE + b"HTTP"),
             (">", GET),
             ("<", b"12"),
         )
