@@ -51,9 +51,9 @@ from aluvia.edge.password_hashes import (
     password_bytes,
     read_hash,
 )
-from aluvia.edge.told_once import ToldOnce
 from aluvia.edge.verdicts import RETRY_SOON, Admitted, Asked, Denied, Verdict, denied
 from aluvia.edge.verifications import Verifications
+from aluvia.telemetry.told_once import ToldOnce
 from aluvia.wire.headers import Field
 
 __all__ = [

@@ -18,8 +18,8 @@ from aluvia.edge.auth_fields import copies, names_of_ours
 from aluvia.edge.auth_request import AuthRequest
 from aluvia.edge.model import EntryPointProvider
 from aluvia.edge.questions import CLOSED, Questions, TooLateError
-from aluvia.edge.told_once import ToldOnce
 from aluvia.edge.verdicts import RETRY_SOON, Admitted, Asked, Denied, Verdict, denied
+from aluvia.telemetry.told_once import ToldOnce
 from aluvia.wire.headers import FORWARDING, without_hop_by_hop
 
 __all__ = ["EntryPointAuthenticator", "FindEntryPoints"]

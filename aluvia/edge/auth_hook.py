@@ -54,12 +54,12 @@ from aluvia.edge.auth_fields import names_of_ours
 from aluvia.edge.hook_answers import BODY_BYTES, NO_ANSWER, cause_of, read_answer
 from aluvia.edge.model import HookProvider
 from aluvia.edge.questions import CLOSED, SHARE, Questions, TooLateError
-from aluvia.edge.told_once import ToldOnce
 from aluvia.edge.verdicts import RETRY_SOON, Asked, Denied, Verdict, denied
 from aluvia.net.addresses import client_place
 from aluvia.net.dial import Dialers
 from aluvia.net.endpoint import WebEndpoints
 from aluvia.net.errors import DialError
+from aluvia.telemetry.told_once import ToldOnce
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.headers import FORWARDING, FieldNames, without_hop_by_hop
 from aluvia.wire.target import Authority, InvalidHost, canonical_host, parse_authority

@@ -3,7 +3,7 @@ What becomes of the members of a route: on the bus all of it, in the log no more
 
 A backend that answers one request and resets the next changes with each of them. So in the log the
 first :data:`AT_ONCE` changes of a member stand as they happen, and from then on one line each
-:data:`~aluvia.edge.told_once.TELL_EVERY` seconds: the last change, which is how things stand, and
+:data:`~aluvia.telemetry.told_once.TELL_EVERY` seconds: the last change, which is how things stand, and
 how many there were. When there was none for so long, it begins anew.
 """
 
@@ -18,8 +18,8 @@ from twisted.logger import Logger, LogLevel
 
 from aluvia.edge.backends import Place
 from aluvia.edge.events import Event, EventBus, EventName
-from aluvia.edge.told_once import TELL_EVERY
 from aluvia.net.accept import Sweep
+from aluvia.telemetry.told_once import TELL_EVERY
 from aluvia.upstreams.members import Member
 
 __all__ = ["AT_ONCE", "News"]

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from aluvia.edge.events import Event, EventBus
 from aluvia.edge.news import AT_ONCE, News
-from aluvia.edge.told_once import TELL_EVERY
 from aluvia.net.accept import Sweep
+from aluvia.telemetry.told_once import TELL_EVERY
 from aluvia.upstreams.members import Members, Wanted
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.edge.told_once import MOST_KINDS, TELL_EVERY, ToldOnce
+from aluvia.telemetry.told_once import MOST_KINDS, TELL_EVERY, ToldOnce
 
 
 class ToldOnceTests(SynchronousTestCase):
