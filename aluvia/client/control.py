@@ -33,7 +33,7 @@ follows hears of it: what was worked out by the rules holds.
 
 An answer is too late if since its question another one's configuration was taken, a PATCH's among
 them: two that were out at once may come back in either order, and the older must not replace the
-newer. Back-off is :mod:`aluvia.client.back_off`'s.
+newer. Back-off is :mod:`aluvia.net.back_off`'s.
 
 Out of turn, a question may be asked for by :meth:`ControlPlane.poll_soon`: SIGHUP, a gateway that
 refuses the credentials, and a PATCH whose answer was no configuration do. Any number of callers
@@ -60,7 +60,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.client.api_errors import api_error
-from aluvia.client.back_off import BackOff
 from aluvia.client.config import BadConfigurationError, Snapshot, User, is_failure, read_user
 from aluvia.client.monitor import Monitor
 from aluvia.client.never_matching import never_matching
@@ -79,6 +78,7 @@ from aluvia.client.polls import (
 from aluvia.client.state_file import StateFile
 from aluvia.client.user_api import Answer, UserAPI
 from aluvia.errors import ApiError, InvalidUserTokenError
+from aluvia.net.back_off import BackOff
 from aluvia.net.parent import ParentProxy
 from aluvia.rules import RuleSet
 from aluvia.telemetry.redaction import Redactor

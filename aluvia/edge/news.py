@@ -3,8 +3,8 @@ What becomes of the members of a route: on the bus all of it, in the log no more
 
 A backend that answers one request and resets the next changes with each of them. So in the log the
 first :data:`AT_ONCE` changes of a member stand as they happen, and from then on one line each
-:data:`~aluvia.telemetry.told_once.TELL_EVERY` seconds: the last change, which is how things stand, and
-how many there were. When there was none for so long, it begins anew.
+:data:`~aluvia.telemetry.told_once.TELL_EVERY` seconds: the last change, which is how things stand,
+and how many there were. When there was none for so long, it begins anew.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from twisted.internet.defer import CancelledError
 from twisted.logger import LogLevel
 
 from aluvia.client.answer_body import NO_JSON
-from aluvia.client.back_off import BACK_OFF_SECONDS
 from aluvia.client.routing import Router
 from aluvia.client.state_file import StateFile
 from aluvia.client.test.control_case import (
@@ -22,6 +21,7 @@ from aluvia.client.test.control_case import (
 )
 from aluvia.client.user_api import Answer
 from aluvia.errors import AluviaError, ApiError, InvalidUserTokenError
+from aluvia.net.back_off import BACK_OFF_SECONDS
 
 
 class StartTests(ControlCase):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from twisted.internet.defer import CancelledError, Deferred
 
 from aluvia.client.answer_body import NO_JSON
-from aluvia.client.back_off import BACK_OFF_SECONDS
 from aluvia.client.out_of_turn import OUT_OF_TURN_SECONDS
 from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase, good, user
 from aluvia.client.user_api import Answer
 from aluvia.errors import ApiError
+from aluvia.net.back_off import BACK_OFF_SECONDS
 
 
 class PatchTests(ControlCase):

@@ -1,16 +1,11 @@
-"""Tests for :mod:`aluvia.client.back_off`."""
+"""Tests for :mod:`aluvia.net.back_off`."""
 
 from __future__ import annotations
-
-import inspect
-import random
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.client.back_off import BACK_OFF_SECONDS, BackOff
-from aluvia.client.control import ControlPlane
-from aluvia.client.test.control_case import DOWN, INTERVAL, ControlCase
+from aluvia.net.back_off import BACK_OFF_SECONDS, BackOff
 
 
 class BackOffTests(SynchronousTestCase):
@@ -25,9 +20,9 @@ class BackOffTests(SynchronousTestCase):
         """One, with ticks every 5 seconds."""
         return BackOff(self.clock, 5.0, lambda: jitter)
 
-    def waits(self, jitter: float) -> list[float]:
+    def waits(self, jitter: float, **more: float) -> list[float]:
         """How long it waits after each of some failures in a row, each after the wait before."""
-        back_off = self.back_off(jitter)
+        back_off = BackOff(self.clock, 5.0, lambda: jitter, **more)
         waits = []
         for _ in range(6):
             back_off.failed()
@@ -40,6 +35,7 @@ class BackOffTests(SynchronousTestCase):
         self.assertEqual(self.waits(1.0), [10, 20, 40, 60, 60, 60])
         self.assertEqual(self.waits(0.5), [5, 10, 20, 30, 30, 30])
         self.assertEqual(self.waits(0.0), [0] * 6)
+        self.assertEqual(self.waits(1.0, longest=30.0), [10, 20, 30, 30, 30, 30])
 
     def test_many_failures(self) -> None:
         """However many there are, the wait is a number."""
@@ -81,28 +77,3 @@ class BackOffTests(SynchronousTestCase):
         self.clock.advance(30)
         back_off.failed()
         self.assertEqual(back_off.until - self.clock.seconds(), 10)
-
-
-class JitterTests(ControlCase):
-    """Who follows a control plane."""
-
-    def test_default(self) -> None:
-        """Nobody has to think of it: it is random unless a test says otherwise."""
-        jitter = inspect.signature(ControlPlane).parameters["jitter"]
-        self.assertIs(jitter.default, random.random)
-
-    def test_used(self) -> None:
-        """Each failure draws, and the tick waits for as long as that says."""
-        for draw, ticks in ((0.0, [1, 1, 1, 1]), (0.5, [1, 2, 4, 6]), (1.0, [2, 4, 8, 12])):
-            self.control = self.make(jitter=lambda draw=draw: draw)  # type: ignore[misc]
-            self.start()
-            self.clock.advance(INTERVAL)
-            for count in ticks:
-                asked = len(self.api.asked)
-                self.answer(DOWN)
-                self.clock.pump([INTERVAL] * (count - 1))
-                self.assertEqual(len(self.api.asked), asked)
-                self.clock.advance(INTERVAL)
-                self.assertEqual(len(self.api.asked), asked + 1)
-            self.answer(DOWN)
-            self.stop()
