@@ -90,6 +90,7 @@ class HTTPObserver:
         "_answer",
         "_answer_heads",
         "_answer_part",
+        "_answered",
         "_finished",
         "_limits",
         "_request",
@@ -110,6 +111,7 @@ class HTTPObserver:
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.given_up = False
+        self._answered = False
         self._seconds = seconds
         self._finished = finished
         self._limits = limits
@@ -125,6 +127,16 @@ class HTTPObserver:
         # Whose body is coming, and whether the connection's end is the answer's.
         self._sending: ObservedRequest | None = None
         self._until_close = False
+
+    @property
+    def idle(self) -> bool:
+        """
+        Whether the connection is kept for a next request, as far as can be seen. (Of a new one the
+        first is on its way.)
+        """
+        return self._answered and not (
+            self.given_up or self._stream or self._waiting or self._request or self._request_part
+        )
 
     def request_bytes(self, data: bytes) -> None:
         """The visitor has sent this."""
@@ -275,6 +287,7 @@ class HTTPObserver:
         """The first in line is answered, whether its own body has come to its end or not."""
         request = self._waiting.popleft()
         request.whole = True
+        self._answered = True
         self._finished(request)
 
 

@@ -9,8 +9,8 @@ What the agent does for each stream that the hub opens.
               refused, OVER
     DIALLING  the declared target is connected -> accepted, RELAYED;  it is not -> refused with the
               cause, OVER;  the hub wants it no more -> the dial is cancelled, OVER
-    RELAYED   both sides have ended, one is cut off, nothing moves for ``idle_timeout``, or
-              abort() -> OVER
+    RELAYED   both sides have ended, one is cut off, nothing moves for ``idle_timeout``, abort();
+              or after drain(), between two requests -> OVER
 
     a dial that failed                                         the stream's code
     ---------------------------------------------------------  ------------------
@@ -35,7 +35,7 @@ from zope.interface import implementer
 
 from aluvia.agent.health import Health, in_words
 from aluvia.agent.journal import Journal
-from aluvia.agent.observed_http import HTTPObserver
+from aluvia.agent.observed_http import HTTPObserver, ObservedRequest
 from aluvia.agent.targets import Targets
 from aluvia.agent.tunnels import Published
 from aluvia.net.deadlines import Deadlines
@@ -76,6 +76,7 @@ class Streams:
 
     :param idle_timeout: for a stream in which nothing moves; seconds.
     :param most: at once.
+    :ivar draining: whether connections end that are between two requests.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Streams:
         self.clock = clock
         self.deadlines = deadlines
         self.idle_timeout = idle_timeout
+        self.draining = False
         self._most = most
         self._live: set[_Carried] = set()
 
@@ -115,6 +117,15 @@ class Streams:
             carried = _Carried(self, incoming, published)
             self._live.add(carried)
             carried.begin()
+
+    def drain(self) -> None:
+        """
+        End connections that are kept for a next request, now or when they come to it. What else
+        there is comes to its own end.
+        """
+        self.draining = True
+        for carried in [*self._live]:
+            carried.end_if_idle()
 
     def abort(self) -> None:
         """End all of them at once."""
@@ -144,6 +155,7 @@ class _Carried:
         self._incoming: Incoming | None = incoming
         self._dialing: Dialing | None = None
         self._target: typing.Any = None
+        self._stream: typing.Any = None
         self._relay: Relay | None = None
         self._observer: HTTPObserver | None = None
         self._began = streams.clock.seconds()
@@ -165,6 +177,11 @@ class _Carried:
             incoming = self._incoming
             self._withdrawn()
             incoming.refuse(Code.CANCELLED, "the agent goes away")
+
+    def end_if_idle(self) -> None:
+        """End it, in order, if it is kept for a next request."""
+        if self._observer is not None and self._observer.idle:
+            self._stream.loseConnection()
 
     # The protocol of the connection to the target.
 
@@ -192,14 +209,12 @@ class _Carried:
         """Join the two."""
         taps: dict[str, typing.Any] = {}
         if self._published.kind == "http":
-            streams, id = self._streams, self._published.id
-            self._observer = observer = HTTPObserver(
-                streams.clock.seconds, lambda request: streams.journal.request(id, request)
-            )
+            self._observer = observer = HTTPObserver(self._streams.clock.seconds, self._finished)
             taps = {"left_tap": observer.request_bytes, "right_tap": observer.answer_bytes}
         relay = PlainRelay(stream, self._target, ended=self._ended, **taps)
         self._relay = relay
         self._target = None
+        self._stream = stream
         relay.idle_timeout = self._streams.idle_timeout
         self._streams.deadlines.watch(relay)
         relay.start()
@@ -208,15 +223,19 @@ class _Carried:
         streams = self._streams
         streams.deadlines.forget(relay)
         streams.forget(self)
-        self._relay = None
-        if self._observer is not None:
-            self._observer.closed(in_order=failure is None)
-            # Its taps are the relay's, and the relay is ours.
-            self._observer = None
+        self._relay = self._stream = None
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.closed(in_order=failure is None)
         else:
             streams.journal.connection(
                 self._published.id, self._began, relay.bytes_from_left, relay.bytes_from_right
             )
+
+    def _finished(self, request: ObservedRequest) -> None:
+        self._streams.journal.request(self._published.id, request)
+        if self._streams.draining:
+            self.end_if_idle()
 
     def _withdrawn(self) -> None:
         """Nobody waits for it any more."""

@@ -11,9 +11,11 @@ from twisted.logger import capturedLogs, formatEvent
 
 from aluvia.agent.health import Health
 from aluvia.agent.journal import Journal
+from aluvia.agent.observed_http import HTTPObserver
 from aluvia.agent.streams import Streams
 from aluvia.agent.targets import Targets
 from aluvia.agent.tunnels import Published
+from aluvia.net.mux_stream import Stream
 from aluvia.net.test.dialling import FakeConnect, FakeWire, NamedAddresses, addresses
 from aluvia.net.test.muxes import CarrierInMemory, HalfEar, MuxCase
 from aluvia.wire.frames import Capability, Code, Kind, read_rst
@@ -321,6 +323,28 @@ class CarryTests(StreamsCase):
         self.deliver()
         self.assertEqual((len(ear.lost), len(self.streams)), (1, 0))
 
+    def test_drain(self) -> None:
+        """What is kept for a next request ends, at once or after its answer; nothing is lost."""
+        kept, kept_wire = self.connected()
+        busy, busy_wire = self.connected()
+        new, _ = self.connected()
+        kept.stream.write(REQUEST)
+        busy.stream.write(REQUEST)
+        self.deliver()
+        with capturedLogs():
+            kept_wire.deliver(ANSWER)
+            self.streams.drain()
+            self.deliver()
+            self.assertEqual((kept.received, kept.fins, busy.fins), (ANSWER, 1, 0))
+            self.assertEqual(new.fins, 0)
+            busy_wire.deliver(ANSWER)
+            self.deliver()
+            self.assertEqual((busy.received, busy.fins), (ANSWER, 1))
+        for wire in (kept_wire, busy_wire):
+            self.assertTrue(wire.closing)
+            wire.lose()
+        self.assertEqual(len(self.streams), 1)
+
     def test_abort(self) -> None:
         """All of them end at once, connected or not."""
         ear, wire = self.connected()
@@ -333,7 +357,8 @@ class CarryTests(StreamsCase):
         self.assertEqual((len(self.streams), len(ear.lost), len(self.errors)), (0, 1, 1))
 
     def test_nothing_is_left(self) -> None:
-        """When it is over nothing but the collector's own is left of it."""
+        """When it is over nothing is left of it."""
+        before = {id(one) for one in gc.get_objects()}
         ear, wire = self.connected()
         with capturedLogs():
             ear.stream.abortConnection()
@@ -342,5 +367,6 @@ class CarryTests(StreamsCase):
         del ear, wire
         self.connect.attempts.clear()
         gc.collect()
-        left = [type(one).__name__ for one in gc.get_objects()]
-        self.assertNotIn("_Carried", left)
+        # Other tests' are left alone.
+        left = [one for one in gc.get_objects() if isinstance(one, Stream | HTTPObserver)]
+        self.assertEqual([one for one in left if id(one) not in before], [])
