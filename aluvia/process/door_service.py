@@ -150,6 +150,14 @@ class DoorService(Service, abc.ABC):
         log.failure("The start failed.", failure=failure)
         exit_with(self.reactor, SOFTWARE, "the start failed; the log says why")
 
+    def tell_again(self, where: typing.Mapping[str, object]) -> None:
+        """
+        What the port file says has changed; once it came up, and before it goes down.
+
+        :param where: what the port file is to say.
+        """
+        self._supervision.changed(where)
+
     # The end.
 
     def stopService(self) -> Deferred[None]:

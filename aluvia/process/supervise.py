@@ -2,7 +2,7 @@
 Whoever looks after our process: what it is told, and how a start that fails ends.
 
 :class:`Supervision` says the same thing to all who may listen: systemd by ``sd_notify``, programs
-that wait for a port file, and a parent that started us for itself. The service calls it at four
+that wait for a port file, and a parent that started us for itself. The service calls it at these
 moments, and does not care who is there.
 
 .. code-block:: text
@@ -11,6 +11,7 @@ moments, and does not care who is there.
     -------------  -------------------  --------------------  ------------------------
     starting       –                    a stale one goes      its end is watched
     ready          READY=1, WATCHDOG=1  appears               one line of JSON
+    changed        –                    is written anew       –
     stopping       STOPPING=1           goes                  –
     stopped        –                    –                     let go
 """
@@ -96,7 +97,7 @@ class Notifier:
 
 class Supervision:
     """
-    What the service tells, at each of the four moments.
+    What the service tells, at each of the moments.
 
     :param environ: the process's environment; what is for us is taken out of it.
     :param reactor: the clock of the watchdog, and what watches a parent.
@@ -142,6 +143,18 @@ class Supervision:
             self._lifeline.ready(content)
         self._notifier.send("READY=1")
         self._notifier.start_watchdog(self._reactor)
+
+    def changed(self, where: typing.Mapping[str, object]) -> None:
+        """
+        What the port file says has changed. That it cannot be written is logged.
+
+        :param where: as for :meth:`ready`.
+        """
+        if self._port_file is not None:
+            try:
+                self._port_file.write({**where, "pid": os.getpid()})
+            except OSError as error:
+                log.warn("{error}", error=error)
 
     def stopping(self) -> None:
         """No new clients are taken. Called more than once it does no more."""

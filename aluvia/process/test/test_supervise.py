@@ -113,7 +113,7 @@ class NotifierTests(SynchronousTestCase):
 class SupervisionTests(TestCase):
     """All listeners at once."""
 
-    async def test_four_moments(self) -> None:
+    async def test_moments(self) -> None:
         """What is said at each, to whom, and that nothing is left."""
         parent, child = socket.socketpair()
         self.addCleanup(parent.close)
@@ -140,6 +140,8 @@ class SupervisionTests(TestCase):
         self.assertEqual(["READY=1", "WATCHDOG=1"], supervisor.heard())
         await turn()
         self.assertEqual(told, json.loads(parent.recv(500)))
+        supervision.changed({"proxy": 6})
+        self.assertEqual({"proxy": 6, "pid": os.getpid()}, json.loads(path.read_text()))
         supervision.stopping()
         supervision.stopping()
         self.assertFalse(path.exists())
@@ -151,11 +153,12 @@ class SupervisionTests(TestCase):
         self.assertEqual([], gone)
 
     def test_nobody_at_all(self) -> None:
-        """Without listeners all four do nothing."""
+        """Without listeners all of them do nothing."""
         clock = Clock()
         supervision = Supervision({}, clock)
         supervision.starting(lambda: None)
         supervision.ready({"proxy": 1})
+        supervision.changed({"proxy": 2})
         supervision.stopping()
         supervision.stopped()
         self.assertEqual([], clock.getDelayedCalls())
