@@ -224,6 +224,11 @@ class WebSocket:
 
     # Sending.
 
+    @property
+    def _may_send(self) -> bool:
+        # The peer's CLOSE may have been read, and the messages before it are told first.
+        return self.state is State.OPEN and self._protocol.state is OPEN
+
     def use_producer(self, producer: IPushProducer) -> None:
         """Who writes is told when to pause and when to resume."""
         self._producer = producer
@@ -231,14 +236,14 @@ class WebSocket:
 
     def send(self, messages: typing.Sequence[bytes]) -> None:
         """Send messages of bytes. Nothing if it is not open."""
-        if self.state is State.OPEN:
+        if self._may_send:
             for message in messages:
                 self._protocol.send_binary(message)
             self.transport.write(b"".join(self._protocol.data_to_send()))
 
     def send_text(self, text: str) -> None:
         """Send a text. Nothing if it is not open."""
-        if self.state is State.OPEN:
+        if self._may_send:
             self._protocol.send_text(text.encode("utf-8"))
             self._flush()
 
@@ -248,7 +253,7 @@ class WebSocket:
 
         :param reason: for people; of it 120 bytes are sent.
         """
-        if self.state is State.OPEN:
+        if self._may_send:
             self._closing()
             self._protocol.send_close(int(code), _short(reason))
             self._flush()

@@ -297,6 +297,21 @@ class EndTests(WebSocketCase):
         self.assertEqual((self.client_is.data, self.client_is.texts), (b"", []))
         self.assertEqual(self.server_is.data, b"")
 
+    def test_an_answer_to_what_came_with_a_close(self) -> None:
+        """Both in one read: the owner may answer, and nothing is sent or raised."""
+
+        def answer(text: str) -> None:
+            self.client.send([b"late"])
+            self.client.send_text("late")
+            self.client.close(Close.GOING_AWAY, "late")
+
+        self.patch(self.client_is, "text_received", answer)
+        self.server.send_text("sorry")
+        self.server.close(Close.NORMAL, "enough")
+        self.cable.carry()
+        self.assertEqual((self.server_is.data, self.server_is.texts), (b"", []))
+        self.assertEqual([str(why) for why in self.client_is.ends], ["enough"])
+
     def test_lost(self) -> None:
         """The reason is the connection's."""
         self.cable.near.abortConnection()
