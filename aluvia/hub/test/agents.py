@@ -61,7 +61,7 @@ class KeysInMemory:
             each()
 
 
-class _Upgrades:
+class Upgrades:
     """The application of a connection that is upgraded as soon as its request is whole."""
 
     def __init__(self, hub: Hub, permit: Permit | None) -> None:
@@ -104,7 +104,7 @@ class AgentInMemory:
         self.mux: Mux | None = None
         self._case = case
         self.websocket = WebSocket(self, case.sweep, Asked("ws://hub.test/agent"))
-        server = ServerConnection(_Upgrades(case.hub, permit), case.sweep, DEFAULT_LIMITS, 300)
+        server = ServerConnection(Upgrades(case.hub, permit), case.sweep, DEFAULT_LIMITS, 300)
         self.cable = Cable(server, self.websocket)
         case.cables.append(self.cable)
         case.carry()
