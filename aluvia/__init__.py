@@ -3,9 +3,10 @@ Programmable proxying on Twisted: one package, one service for each door.
 
 The doors that are open now are the **client**, ``twistd -n aluvia``, a local forward proxy that
 sends each request direct or through an authenticated gateway, by hostname rules; the **gateway**,
-``twistd -n aluvia-gateway``, with the control plane that clients follow; and the **edge**,
+``twistd -n aluvia-gateway``, with the control plane that clients follow; the **edge**,
 ``twistd -n aluvia-edge``, a reverse proxy whose routes, backends and certificates change while it
-runs.
+runs; and the **agent**, ``twistd -n aluvia-agent``, which publishes ports of its own network
+through a hub.
 
 The packages, from the bottom up; each imports only what stands above it in this list:
 
@@ -39,6 +40,9 @@ The packages, from the bottom up; each imports only what stands above it in this
 :mod:`aluvia.edge`
     The edge: routes and their configuration, the reverse proxy, certificates, authentication,
     statistics, the REST API, the service and its ``twistd`` command.
+:mod:`aluvia.agent`
+    The agent: declared targets, streams to them, the session with a hub, the service and its
+    ``twistd`` command.
 :mod:`aluvia.cli`
     The console script ``aluvia``: ``run``, ``explain``, ``lint``, ``status``, ``doctor``,
     ``account``, ``agent-key`` and ``hash-password``.

@@ -16,7 +16,12 @@ import aluvia
 from tests.checkout import copy_checkout
 
 #: The commands that ``twistd`` gets, one for each door.
-DOORS = {"aluvia": "--port", "aluvia-gateway": "--proxy", "aluvia-edge": "--https"}
+DOORS = {
+    "aluvia": "--port",
+    "aluvia-gateway": "--proxy",
+    "aluvia-edge": "--https",
+    "aluvia-agent": "--publish",
+}
 
 SECONDS_FOR_PIP = 600
 

@@ -150,6 +150,8 @@ def _judge(found: typing.Mapping[str, Found]) -> None:
     """What no option shows by itself."""
     if "exit" in found and found["exit"].value:
         raise found["exit"].mistake("is not available yet: an agent publishes, and is no exit")
+    if "carrier" in found and found["carrier"].value == "longpoll":
+        raise found["carrier"].mistake("longpoll is not available yet; wss and auto are")
     if "hub" not in found:
         raise SettingsError("no hub: give --hub wss://HOST/agent, or ALUVIA_HUB", USAGE)
     hub = found["hub"].value

@@ -22,3 +22,10 @@ aluvia_edge = ServiceMaker(
     "A reverse proxy whose routes, backends and certificates change while it runs.",
     "aluvia-edge",
 )
+
+aluvia_agent = ServiceMaker(
+    "aluvia-agent",
+    "aluvia.agent.tap",
+    "Publishes ports of this machine's network through a hub, from behind any NAT.",
+    "aluvia-agent",
+)

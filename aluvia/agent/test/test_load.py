@@ -254,6 +254,11 @@ class OtherTests(LoadCase):
         self.assertIn(f": {said}", self.refused(CONFIG, config))
         self.assertFalse(self.load(ALUVIA_AGENT_EXIT="no").exit)
 
+    def test_longpoll(self) -> None:
+        """It is not there yet either."""
+        said = self.refused(USAGE, {**LEAST, "carrier": "longpoll"})
+        self.assertEqual("--carrier: longpoll is not available yet; wss and auto are", said)
+
     def test_authorities(self) -> None:
         """They are read, and must be some."""
         pem = trustme.CA().cert_pem.bytes()
