@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from aluvia.api.problems import Fault, Problem
 from aluvia.edge.auth import Authenticators
-from aluvia.edge.backends import Place, Places
+from aluvia.edge.backends import TUNNEL, Place, Places
 from aluvia.edge.bounds import FAULTS
 from aluvia.edge.certificates import Certificates
 from aluvia.edge.events import EventBus
@@ -88,7 +88,9 @@ class Applied:
         self._checks: dict[str, HealthChecks[Place]] = {}
         self._random = random.Random()
         self.judges = Judges(
-            place=self._why_no_backend, entry_point=authenticators.why_no_entry_point
+            place=self._why_no_backend,
+            tunnel=places.why_no_tunnel,
+            entry_point=authenticators.why_no_entry_point,
         )
 
     def prepare(self, before: Snapshot, after: Snapshot) -> Apply:
@@ -168,7 +170,9 @@ class Applied:
             live.admit()
             if check_changed:
                 self._check(live)
-        self._proxy.routes = RouteTable(self.routes[id] for id in after.routes)
+        self._proxy.routes = RouteTable(
+            (self.routes[id] for id in after.routes), self._proxy.tunnel_domain
+        )
 
     def _make(self, terms: Terms) -> LiveRoute:
         strategy = terms.route.strategy.value
@@ -240,7 +244,7 @@ class Applied:
             except ValueError as error:
                 faults.append(Fault(f"{pointer}/{at}", str(error)))
                 continue
-            wrong = self._why_no_backend(place.host, place.port)
+            wrong = None if place.way == TUNNEL else self._why_no_backend(place.host, place.port)
             if wrong is not None:
                 faults.append(Fault(f"{pointer}/{at}", wrong))
                 continue

@@ -149,6 +149,11 @@ class Authenticators:
         by_id = {name: authenticator for name, (_, authenticator) in made.items()}
         return Prepared(by_id, lambda: self._put(made))
 
+    def get(self, id: str) -> Authenticator | None:
+        """The one in force of the provider with this id; None if there is none."""
+        found = self._now.get(id)
+        return None if found is None else found[1]
+
     def why_no_entry_point(self, name: str) -> str | None:
         """Say what is wrong with an entry point of this name; None if there is one."""
         try:

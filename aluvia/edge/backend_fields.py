@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import typing
 
+from aluvia.edge.backends import NO_TLS_TO_TUNNELS, TUNNEL
 from aluvia.edge.bounds import BACKENDS, ENDPOINT_CHARS, WEIGHT
 from aluvia.edge.list_shapes import Match, ObjectsOf, id_of
 from aluvia.edge.model import AdminState, Backend
@@ -18,6 +19,7 @@ from aluvia.edge.pem_fields import BACKEND_TLS
 from aluvia.edge.plain_fields import ID, Choice, Plain, Whole, limited
 from aluvia.edge.reading import DIALERS, Place, Wrong
 from aluvia.edge.shapes import Attributes, Member, Nullable, ObjectOf, keep_id
+from aluvia.hub.registration import tunnel_id
 from aluvia.wire.target import Authority
 
 __all__ = ["BACKEND", "BACKEND_LIST"]
@@ -50,6 +52,11 @@ def _endpoint(value: object) -> str:
     name, _, rest = limited(value, ENDPOINT_CHARS).partition(":")
     if not rest or _dialer(name) is None:
         raise Wrong("must be a dialer's name and what it is to dial, such as tls:10.0.0.1:443")
+    if name == TUNNEL:
+        id = tunnel_id(rest)
+        if id is None:
+            raise Wrong("must have a tunnel's id behind tunnel: (a-z, 0-9, - and _)")
+        return f"{name}:{id}"
     if name in DIALERS:
         hostname, port = host_and_port(rest)
         if port is None:
@@ -72,10 +79,21 @@ def _finish(place: Place, attributes: Attributes) -> None:
     elif len(direct) == 1:
         missing = "port" if direct == ["hostname"] else "hostname"
         place.below(missing).fault("is missing")
-    judge, where = place.reading.judges.place, _place_of(attributes)
-    wrong = None if judge is None or where is None else judge(*where)
+    wrong = _why_not_there(place, attributes)
     if wrong is not None:
         place.fault(wrong)
+
+
+def _why_not_there(place: Place, attributes: Attributes) -> str | None:
+    """What is wrong with where it is, by who knows; None for nothing."""
+    judges = place.reading.judges
+    name, _, rest = (attributes.get("endpoint") or "").partition(":")
+    if name == TUNNEL:
+        if place.value.get("tls") is not None:
+            return NO_TLS_TO_TUNNELS
+        return None if judges.tunnel is None else judges.tunnel(rest)
+    where = _place_of(attributes)
+    return None if judges.place is None or where is None else judges.place(*where)
 
 
 def _place_of(attributes: Attributes) -> tuple[str, int] | None:

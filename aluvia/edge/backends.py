@@ -20,7 +20,13 @@ from aluvia.net.dial import Dialer, DialReactor
 from aluvia.net.tls import TLSDialer, client_context
 from aluvia.wire.target import Authority
 
-__all__ = ["Place", "Places"]
+__all__ = ["NO_HUB", "NO_TLS_TO_TUNNELS", "TUNNEL", "Place", "Places"]
+
+#: The way to a published tunnel: ``tunnel:ID``.
+TUNNEL = "tunnel"
+
+NO_HUB = "is a tunnel, and there is no hub here: --hub"
+NO_TLS_TO_TUNNELS = "is a tunnel, whose target's scheme is the agent's to say: it has no tls"
 
 #: Contexts that are kept for backends over TLS.
 MOST_CONTEXTS = 256
@@ -53,6 +59,9 @@ class Place:
 
     @host_field.default
     def _host_field(self) -> bytes:
+        if self.way == TUNNEL:
+            # Where its target is, the agent knows.
+            return self.host.encode("ascii")
         secure = self.way == "tls"
         usual = self.port == _DEFAULT_PORTS["tls" if secure else "tcp"]
         return str(Authority(self.host, None if usual else self.port)).encode("ascii")
@@ -63,6 +72,7 @@ class Places:
     Makes places.
 
     :param tcp: makes the dialer of plain connections with this timeout.
+    :param tunnels: the hub's dialer; None where there is no hub.
     """
 
     def __init__(
@@ -70,10 +80,12 @@ class Places:
         reactor: DialReactor,
         sweep: Sweep,
         tcp: typing.Callable[[float], Dialer],
+        tunnels: Dialer | None = None,
     ) -> None:
         self._reactor = reactor
         self._sweep = sweep
         self._tcp = tcp
+        self._tunnels = tunnels
         # A context takes ten milliseconds, and a megabyte: one for all that are alike.
         self._context = functools.lru_cache(maxsize=MOST_CONTEXTS)(_context)
 
@@ -87,6 +99,10 @@ class Places:
         way, host, port, tls = "tcp", backend.hostname, backend.port, backend.tls
         if backend.endpoint is not None:
             way, host, port = _endpoint(backend.endpoint)
+        if way == TUNNEL:
+            if self._tunnels is None or tls is not None:
+                raise ValueError(NO_HUB if self._tunnels is None else NO_TLS_TO_TUNNELS)
+            return Place(way, host, port, None, self._tunnels)
         if way == "tls" and tls is None:
             tls = BackendTLS()
         if way == "tcp" and tls is not None:
@@ -97,6 +113,10 @@ class Places:
         if tls is not None:
             dialer = self._over_tls(dialer, tls, timeout)
         return Place(way, host, port, tls, dialer)
+
+    def why_no_tunnel(self, id: str) -> str | None:
+        """What is wrong with a tunnel as a backend; None for nothing, also while it is offline."""
+        return NO_HUB if self._tunnels is None else None
 
     def _over_tls(self, tcp: Dialer, tls: BackendTLS, timeout: float) -> Dialer:
         return TLSDialer(
@@ -121,7 +141,9 @@ def _context(tls: BackendTLS) -> SSL.Context:
 
 
 def _endpoint(text: str) -> tuple[str, str, int]:
-    """Take ``name:host:port`` apart; it was judged when it was read."""
+    """Take ``name:host:port``, or ``tunnel:id``, apart; it was judged when it was read."""
     way, _, rest = text.partition(":")
+    if way == TUNNEL:
+        return way, rest, 0
     host, _, port = rest.rpartition(":")
     return way, host.strip("[]"), int(port)

@@ -41,12 +41,16 @@ from aluvia.edge.fields import DIALERS
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
-from aluvia.edge.load import advice
+from aluvia.edge.load import advice, no_provider
 from aluvia.edge.model import KeyPair, Snapshot
-from aluvia.edge.options import OPTIONS, ListenerOrNone
+from aluvia.edge.options import OF_THE_HUB, OPTIONS, ListenerOrNone
 from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.edge.stored import load, why_unusable
+from aluvia.hub.dialer import TunnelDialer
+from aluvia.hub.keys import Permit
+from aluvia.hub.limits import DEFAULT_HUB_LIMITS
+from aluvia.hub.registry import Registry
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
 from aluvia.process.takes import NumberOrNone
@@ -77,8 +81,9 @@ def examine(settings: Settings, environ: typing.Mapping[str, str], now: float) -
         raise SettingsError(str(error), CONFIG) from None
     if settings.routes is not None:
         # It says by itself what is wrong with it.
-        notes += _routes(settings.routes, snapshot, now, applied)
-    return notes
+        snapshot, more = _routes(settings.routes, snapshot, now, applied)
+        notes += more
+    return [*notes, *no_provider(settings, snapshot)]
 
 
 def report(settings: Settings, notes: typing.Iterable[str] = ()) -> str:
@@ -89,6 +94,8 @@ def report(settings: Settings, notes: typing.Iterable[str] = ()) -> str:
     """
     lines = []
     for option in OPTIONS:
+        if settings.hub is None and option.field in OF_THE_HUB:
+            continue
         value = _shown(getattr(settings, option.field))
         if value is None and isinstance(option.takes, ListenerOrNone | NumberOrNone):
             value = "none"
@@ -108,8 +115,10 @@ def _shown(value: typing.Any) -> object:
             return str(value)
         case (str(address), int(port)):
             return str(Authority(address, port))
+        case bool():
+            return value
         case tuple():
-            return list(value)
+            return [each if isinstance(each, str) else str(each) for each in value]
     return value
 
 
@@ -204,11 +213,36 @@ class _Still(Clock):
         """Nobody hears what a thread has to say."""
 
 
+class _NoAgents:
+    """A hub to which nobody has come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.registry = Registry(DEFAULT_HUB_LIMITS, clock.seconds)
+        self.dialer = TunnelDialer(self.registry)
+        self.keys = self
+
+    def permit(self, key: str) -> Permit | None:
+        """None is good."""
+        return None
+
+    def still_good(self, permit: Permit) -> bool:
+        """There are none."""
+        return False
+
+    def may_be_published(self, id: str) -> bool:
+        """Nobody names one."""
+        return False
+
+    def on_change(self, changed: object) -> None:
+        """There is none."""
+
+
 def _data_path(settings: Settings, now: float) -> Applied:
     """What would run, made, and not begun."""
     clock = _Still()
     clock.advance(now)
-    ingress = Ingress(settings, clock)
+    hub = None if settings.hub is None else _NoAgents(clock)
+    ingress = Ingress(settings, clock, hub=hub)
     ingress.own.append(settings.api)
     return ingress.applied
 
@@ -223,7 +257,9 @@ def _put_to_work(applied: Applied, snapshot: Snapshot, path: Path) -> None:
         raise StoreError(f"{path}: {why_unusable(problem)}") from None
 
 
-def _routes(path: Path, before: Snapshot, now: float, applied: Applied) -> list[str]:
+def _routes(
+    path: Path, before: Snapshot, now: float, applied: Applied
+) -> tuple[Snapshot, list[str]]:
     numbers = itertools.count(1)
 
     def judge(pair: KeyPair, domain: str) -> list[str]:
@@ -236,4 +272,4 @@ def _routes(path: Path, before: Snapshot, now: float, applied: Applied) -> list[
         applied.prepare(before, read.value)
     except Problem as problem:
         raise file.refused(problem) from None
-    return [f"{path}: {note}" for note in read.notes]
+    return read.value, [f"{path}: {note}" for note in read.notes]

@@ -10,25 +10,28 @@ One client's connection, and what each of its requests is.
     CONNECT, TRACE                         405
     over TLS, a host that has another      421: whoever means it connects to it
     certificate than was presented
-    a host that no route is for            404
+    a host that no route is for            a tunnel (:mod:`aluvia.edge.tunnels`), or 404
     plain, where https is wanted           308
     an address that may not                403
     ... too often                          429
     a body that is too large               413
-    any other                              :class:`~aluvia.edge.passage.EdgePassage`
+    any other                              :class:`~aluvia.edge.passage.EdgePassage`; where there
+                                           are tunnels among the backends of its route,
+                                           :class:`~aluvia.edge.tunnel_passage.TunnelPassage`
 """
 
 from __future__ import annotations
 
-import math
 import typing
 
 from aluvia.edge.answers import Refusal
+from aluvia.edge.judging import judge_by_route
 from aluvia.edge.live import LiveRoute
 from aluvia.edge.passage import EdgePassage
 from aluvia.edge.request_fields import GONE, Client, Outgoing, given_request_id, values_of
 from aluvia.edge.routing import readings, segments
-from aluvia.net.addresses import client_place
+from aluvia.edge.tunnel_answers import with_id
+from aluvia.edge.tunnel_passage import TunnelPassage
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.net.proxy_protocol import announced_peer
@@ -65,8 +68,6 @@ _NO_ROUTE = Refusal(404, "destination_not_found", "Nothing is served under this 
 _MISDIRECTED = Refusal(
     421, "http_request_error", "This connection was made for another name; make one for this."
 )
-_NOT_ADMITTED = Refusal(403, "http_request_denied", "This address may not ask.")
-_TOO_LARGE = Refusal(413, "http_request_error", "The request's body is too large.")
 
 
 class Downstream:
@@ -155,6 +156,7 @@ class Downstream:
         except ProtocolViolation as violation:
             self.bad_request(connection, violation, head, request_id)
             return None
+        make = EdgePassage
         if (
             live is None
             or not live.open
@@ -163,11 +165,53 @@ class Downstream:
             or head.method in _UNSERVED
         ):
             refusal = self._judge(head, live, host, target, client)
-            if refusal is not None or live is None:
-                proxy.refused(self, connection, head, live, refusal or _NO_ROUTE, request_id, began)
+            if refusal is not None:
+                proxy.refused(self, connection, head, live, refusal, request_id, began)
                 return None
-        passage = EdgePassage(
+            if live is None:
+                return self._visit(
+                    connection, head, host, authority, target, client, request_id, began
+                )
+            if live.tunnelled:
+                make = TunnelPassage
+        passage = make(
             self, connection, head, live, host, authority, target, client, request_id, began
+        )
+        proxy.start(passage)
+        return None if passage.released or passage.relay is not None else passage
+
+    def _visit(
+        self,
+        connection: ServerConnection,
+        head: RequestHead,
+        host: str,
+        authority: bytes | None,
+        target: bytes,
+        client: Client,
+        request_id: str,
+        began: float,
+    ) -> Responder | None:
+        """A request that no route is for."""
+        proxy = self.proxy
+        visit = None
+        if proxy.tunnels is not None and not proxy.routes.claims(host):
+            visit = proxy.tunnels.find(host, target)
+        if visit is None or isinstance(visit, Refusal):
+            refusal = _NO_ROUTE if visit is None else with_id(visit, request_id)
+            proxy.refused(self, connection, head, None, refusal, request_id, began)
+            return None
+        passage = TunnelPassage(
+            self,
+            connection,
+            head,
+            visit.live,
+            host,
+            authority,
+            target,
+            client,
+            request_id,
+            began,
+            visit,
         )
         proxy.start(passage)
         return None if passage.released or passage.relay is not None else passage
@@ -286,7 +330,7 @@ class Downstream:
         ):
             return _MISDIRECTED
         if live is None:
-            return _NO_ROUTE
+            return None
         if (
             live.route.auto_https
             and client.scheme == b"http"
@@ -294,7 +338,7 @@ class Downstream:
             and certificates.usable(host)
         ):
             return self._to_https(host, target)
-        return _judge_by_route(head, live, client)
+        return judge_by_route(head, live, client)
 
     def _to_https(self, host: str, target: bytes) -> Refusal:
         port = self.proxy.https_port
@@ -311,20 +355,6 @@ def _is_below(target: bytes, prefix: bytes) -> bool:
     parts = segments(prefix)
     path = target.partition(b"?")[0]
     return all(reading[: len(parts)] == parts for reading in readings(path))
-
-
-def _judge_by_route(head: RequestHead, live: LiveRoute, client: Client) -> Refusal | None:
-    """By what the route says of who may ask, how often, and for how much."""
-    terms = live.terms
-    if terms.access is not None and not terms.access.admits(client.address):
-        return _NOT_ADMITTED
-    if live.allowance is not None and (wait := live.allowance.take(client_place(client.address))):
-        retry = (b"Retry-After", b"%d" % math.ceil(wait))
-        return Refusal(429, "http_request_denied", "Too many requests.", (retry,))
-    most = terms.route.max_body_bytes
-    if most is not None and head.length > most:
-        return _TOO_LARGE
-    return None
 
 
 def _read_target(head: RequestHead) -> tuple[Authority | None, bytes]:

@@ -40,12 +40,14 @@ from aluvia.edge.hashing_threads import NoThread
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
+from aluvia.edge.load import no_provider
 from aluvia.edge.model import AuthProvider, KeyPair, Snapshot, make_id
 from aluvia.edge.observing import Observing, SetLogLevel
 from aluvia.edge.passwords import hash_secrets
 from aluvia.edge.router import Router
 from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
+from aluvia.edge.tunnels import Hub
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind, listen_stock, port_of
@@ -73,6 +75,7 @@ class Edge:
     :param connect: makes the connections to backends.
     :param movable: the ports (``http``, ``https``, ``API``) in whose place any free one does, where
         they are taken.
+    :param hub: whose tunnels can be reached; None for none.
     :ivar events: what happens here; see :mod:`aluvia.edge.events`.
     :ivar ingress: its data path.
     """
@@ -90,6 +93,7 @@ class Edge:
         connect: Connect = ClientWire.connect,
         set_log_level: SetLogLevel | None = None,
         movable: typing.Container[str] = (),
+        hub: Hub | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor  # noqa: PLC0415
@@ -101,7 +105,7 @@ class Edge:
                 db=db,
             )
         self.settings = settings
-        self.ingress = Ingress(settings, reactor, connect=connect, movable=movable)
+        self.ingress = Ingress(settings, reactor, connect=connect, movable=movable, hub=hub)
         self.events: EventBus = self.ingress.bus
         self._reactor = reactor
         self._token = token
@@ -175,6 +179,8 @@ class Edge:
             self._files.start()
         await self._configuration.start()
         await self.read_routes()
+        for line in no_provider(self.settings, self._configuration.state):
+            log.warn("{line}", line=line)
         if self.ingress.draining:
             raise CancelledError
         self.ingress.open()

@@ -16,10 +16,13 @@ from aluvia.edge.events import Event, EventBus, EventName
 from aluvia.edge.hashing_threads import HashingThreads
 from aluvia.edge.listeners import Listener, open_listener
 from aluvia.edge.reverse import Connections, ReverseProxy
-from aluvia.edge.settings import Settings
+from aluvia.edge.routing import RouteTable
+from aluvia.edge.settings import Settings, TunnelPlace
 from aluvia.edge.statistics import Tracker
 from aluvia.edge.tls_listening import TLSCounters, TLSListening
 from aluvia.edge.trusted import TrustedProxies
+from aluvia.edge.tunnel_ports import TunnelPort
+from aluvia.edge.tunnels import Hub, Tunnels
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect, Dialer, TCPDialer
 from aluvia.net.door import Door, bind
@@ -38,6 +41,7 @@ class Ingress(Door):
 
     :param connect: makes the connections to backends.
     :param movable: the ports in whose place any free one does, where they are taken.
+    :param hub: whose tunnels can be reached; None for none.
     :ivar bus: tells what happens here.
     :ivar tracker: what has happened.
     :ivar certificates: those in force.
@@ -53,6 +57,7 @@ class Ingress(Door):
         connect: Connect = ClientWire.connect,
         limits: Limits = DEFAULT_LIMITS,
         movable: typing.Container[str] = (),
+        hub: Hub | None = None,
     ) -> None:
         super().__init__(
             reactor,
@@ -78,11 +83,18 @@ class Ingress(Door):
         )
         means = Means(reactor, self.over_tls(self._tcp(CONNECT_SECONDS)), self.threads)
         self._authenticators = Authenticators(means)
+        self._hub = hub
+        if hub is not None:
+            self.proxy.tunnels = Tunnels(
+                hub, settings, self.proxy, reactor, self._authenticators.get
+            )
+            self.proxy.tunnel_domain = settings.tunnel_domain or ""
+            self.proxy.routes = RouteTable((), self.proxy.tunnel_domain)
         self.applied = Applied(
             reactor,
             self.proxy,
             self.certificates,
-            Places(reactor, self.sweep, self._tcp),
+            Places(reactor, self.sweep, self._tcp, None if hub is None else hub.dialer),
             self._guard,
             self.bus,
             self._authenticators,
@@ -127,6 +139,8 @@ class Ingress(Door):
             )
             self._listen("https", settings.https, inside)
             self.proxy.https_port = self.place("https")[1]
+        for tunnel in settings.tunnel_tcp:
+            self._listen_for_tunnel(tunnel)
         if settings.public_https_port is not None:
             self.proxy.https_port = settings.public_https_port
         self.admit(settings.max_connections_per_address)
@@ -136,6 +150,20 @@ class Ingress(Door):
             open_listener(self, name, attrs.evolve(listener, port=port), factory)
 
         bind(name, listener.port, at, self._movable)
+
+    def _listen_for_tunnel(self, tunnel: TunnelPlace) -> None:
+        hub, tunnels = self._hub, self.proxy.tunnels
+        if hub is None or tunnels is None:
+            return
+        name = f"tunnel {tunnel.id}"
+        factory = TunnelPort(
+            tunnel.id, hub.dialer, tunnels, self.sweep, self.limits, self._settings.tunnel_streams
+        )
+
+        def at(port: int) -> None:
+            self.listen(name, tunnel.address, port, factory)
+
+        bind(name, tunnel.port, at, self._movable)
 
     async def closing(self) -> None:
         """Probe nobody any more."""

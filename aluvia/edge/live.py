@@ -14,7 +14,7 @@ import attrs
 from aluvia.api.allowance import Allowance
 from aluvia.edge.access_list import AccessList
 from aluvia.edge.admission import Admission
-from aluvia.edge.backends import Place
+from aluvia.edge.backends import TUNNEL, Place
 from aluvia.edge.model import Route
 from aluvia.edge.request_fields import Wishes, hyphened
 from aluvia.edge.statistics import Track, Tracker
@@ -70,6 +70,7 @@ class LiveRoute:
     :ivar terms: what is in force.
     :ivar open: whether there is nothing to be judged of a request before it is asked about.
     :ivar streams: WebSockets and event streams that are open.
+    :ivar tunnelled: whether tunnels are among its backends, and their rules hold.
     :ivar removed: whether it is configured no more: what is under way there comes to its end.
     :ivar allowance: how often a client may ask; None for no limit.
     """
@@ -85,6 +86,7 @@ class LiveRoute:
         "removed",
         "streams",
         "terms",
+        "tunnelled",
     )
 
     def __init__(
@@ -102,6 +104,7 @@ class LiveRoute:
             clock, route.req_active_length, route.req_queue_length, route.queue_timeout_ms / 1000
         )
         self.allowance = self._allowance(route)
+        self.tunnelled = _is_tunnelled(route)
         self.open = self._is_open(terms)
 
     @property
@@ -153,6 +156,7 @@ class LiveRoute:
         """
         before, after = self.terms.route, terms.route
         self.terms = terms
+        self.tunnelled = _is_tunnelled(after)
         self.open = self._is_open(terms)
         if before.rate_limit != after.rate_limit:
             self.allowance = self._allowance(after)
@@ -167,7 +171,11 @@ class LiveRoute:
     def _is_open(self, terms: Terms) -> bool:
         route = terms.route
         return not (
-            route.auto_https or terms.access or route.rate_limit or route.max_body_bytes is not None
+            route.auto_https
+            or terms.access
+            or route.rate_limit
+            or route.max_body_bytes is not None
+            or self.tunnelled
         )
 
     def _allowance(self, route: Route) -> Allowance | None:
@@ -177,3 +185,7 @@ class LiveRoute:
         return Allowance(
             self._clock, burst=limit.burst, seconds=1 / limit.per_second, most=MOST_RATED
         )
+
+
+def _is_tunnelled(route: Route) -> bool:
+    return any((each.endpoint or "").startswith(f"{TUNNEL}:") for each in route.backends)

@@ -6,7 +6,8 @@ import ipaddress
 import typing
 
 from aluvia.edge.api_token import VARIABLE
-from aluvia.edge.options import OPTIONS, PREFIX
+from aluvia.edge.model import Snapshot
+from aluvia.edge.options import OF_THE_HUB, OPTIONS, PREFIX
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.process.sources import (
     Found,
@@ -18,7 +19,7 @@ from aluvia.process.sources import (
 from aluvia.process.statuses import USAGE
 from aluvia.wire.target import Authority
 
-__all__ = ["advice", "load_settings"]
+__all__ = ["advice", "load_settings", "no_provider"]
 
 
 def load_settings(
@@ -51,6 +52,8 @@ def _judge(settings: Settings, found: typing.Mapping[str, Found]) -> None:
     for one, other in (
         ("default_certificate", "default_key"),
         ("default_key", "default_certificate"),
+        ("hub_cert", "hub_key"),
+        ("hub_key", "hub_cert"),
     ):
         if getattr(settings, one) is not None and getattr(settings, other) is None:
             raise found[one].mistake(f"wants --{other.replace('_', '-')}")
@@ -60,20 +63,37 @@ def _judge(settings: Settings, found: typing.Mapping[str, Found]) -> None:
         for field in ("default_certificate", "certificates"):
             if field in found:
                 raise found[field].mistake("is for --https, which is none")
+    if settings.hub is None:
+        for field in OF_THE_HUB:
+            if field in found:
+                raise found[field].mistake("is about tunnels, and there is no hub: --hub")
+    _judge_places(settings)
+
+
+def _judge_places(settings: Settings) -> None:
     places = [
         None if settings.http is None else settings.http.fixed,
         None if settings.https is None else settings.https.fixed,
         settings.api,
+        *(() if settings.hub is None else (settings.hub,)),
+        *((each.address, each.port) for each in settings.tunnel_tcp),
     ]
-    used = [place for place in places if place is not None]
+    used = [place for place in places if place is not None and place[1] != 0]
     if len(set(used)) < len(used):
-        raise SettingsError("--http, --https and --api cannot be at one place", USAGE)
+        names = "--http, --https and --api"
+        if settings.hub is not None:
+            names = "--http, --https, --api, --hub and --tunnel-tcp"
+        raise SettingsError(f"{names} cannot be at one place", USAGE)
+    ids = [each.id for each in settings.tunnel_tcp]
+    if len(set(ids)) < len(ids):
+        raise SettingsError("--tunnel-tcp names a tunnel twice", USAGE)
 
 
 def advice(settings: Settings) -> list[str]:
     """What its operator should know, and what is no error: a line each, without secrets."""
     return [
         *_about_places(settings),
+        *_about_the_hub(settings),
         *_about_trust(settings),
         *(
             f"{variable} is no option. {PREFIX}* is read; is {meant} meant?"
@@ -97,6 +117,29 @@ def _about_places(settings: Settings) -> typing.Iterator[str]:
         )
     if settings.db == IN_MEMORY:
         yield "What is changed over the API ends with this process (--db :memory:)."
+
+
+def no_provider(settings: Settings, snapshot: Snapshot) -> list[str]:
+    """What its operator should know, if whoever is to ask visitors of tunnels is not there."""
+    wanted = settings.tunnel_auth_provider
+    if wanted is None or wanted in snapshot.providers:
+        return []
+    return [
+        f"There is no authProvider {wanted!r} (--tunnel-auth-provider): until there is, nobody "
+        "visits a tunnel that no route leads to."
+    ]
+
+
+def _about_the_hub(settings: Settings) -> typing.Iterator[str]:
+    if (
+        settings.hub is not None
+        and settings.hub_cert is None
+        and not ipaddress.ip_address(settings.hub[0]).is_loopback
+    ):
+        yield (
+            f"The hub at {Authority(*settings.hub)} takes agents' keys without TLS, which can be "
+            "read on the way. (--hub-cert, --hub-key; or something before it that speaks TLS)"
+        )
 
 
 def _about_trust(settings: Settings) -> typing.Iterator[str]:

@@ -13,8 +13,11 @@ import attrs
 
 from aluvia.edge.api_token import VARIABLE
 from aluvia.edge.listeners import read_listener
-from aluvia.edge.settings import IN_MEMORY, STANDARD_OUTPUT
+from aluvia.edge.name_fields import host_name
+from aluvia.edge.reading import Wrong
+from aluvia.edge.settings import IN_MEMORY, STANDARD_OUTPUT, TunnelPlace
 from aluvia.edge.trusted import MOST_NETWORKS, read_network
+from aluvia.hub.registration import tunnel_id
 from aluvia.process.options import Option
 from aluvia.process.takes import (
     FilePath,
@@ -22,12 +25,13 @@ from aluvia.process.takes import (
     NumberOrNone,
     Place,
     Repeatable,
+    Switch,
     Word,
     string,
 )
 from aluvia.telemetry.logs import FORMATS, THRESHOLDS
 
-__all__ = ["OPTIONS", "PREFIX", "ListenerOrNone"]
+__all__ = ["OF_THE_HUB", "OPTIONS", "PREFIX", "ListenerOrNone"]
 
 PREFIX = "ALUVIA_EDGE_"
 
@@ -104,6 +108,79 @@ class LogPlace:
         """Take a string."""
         return self.from_text(string(value))
 
+
+@attrs.frozen
+class OnOff:
+    """``on`` or ``off``, which is said on the command line, too."""
+
+    def from_text(self, text: str) -> object:
+        """Read it."""
+        try:
+            return Switch().from_text(text)
+        except ValueError:
+            raise ValueError("must be on or off") from None
+
+    def from_toml(self, value: object) -> object:
+        """Take a boolean, or the word."""
+        return self.from_text(value) if isinstance(value, str) else Switch().from_toml(value)
+
+
+@attrs.frozen
+class Domain:
+    """A domain's name, canonical."""
+
+    def from_text(self, text: str) -> object:
+        """Read it."""
+        try:
+            return host_name(text.strip())
+        except Wrong as wrong:
+            raise ValueError(str(wrong)) from None
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(string(value))
+
+
+@attrs.frozen
+class ProviderID:
+    """What a provider is called by."""
+
+    def from_text(self, text: str) -> object:
+        """Read it."""
+        if _provider_id(text.strip()) is None:
+            raise ValueError("must be the id of an authProvider")
+        return text.strip()
+
+    def from_toml(self, value: object) -> object:
+        """Take a string."""
+        return self.from_text(string(value))
+
+
+@attrs.frozen
+class TunnelPlaces(Repeatable):
+    """Ports of TCP tunnels, ``ID=ADDRESS:PORT``. In a text they stand between commas or spaces."""
+
+    def from_text(self, text: str) -> object:
+        """Read a list."""
+        return tuple(_tunnel_place(each) for each in re.split(r"[,\s]+", text) if each)
+
+    def from_toml(self, value: object) -> object:
+        """Take an array of strings."""
+        if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+            raise ValueError("must be an array of strings")
+        return self.from_text(",".join(value))
+
+
+def _tunnel_place(text: str) -> TunnelPlace:
+    name, equals, where = text.partition("=")
+    id = tunnel_id(name)
+    if id is None or not equals:
+        raise ValueError("must be ID=ADDRESS:PORT, such as db=127.0.0.1:5432")
+    address, port = typing.cast(tuple[str, int], Place().from_text(where))
+    return TunnelPlace(id, address, port)
+
+
+_provider_id = re.compile(r"[A-Za-z0-9._~-]{1,128}", re.ASCII).fullmatch
 
 _CONNECTIONS = Number(1, 1_000_000, whole=True)
 
@@ -186,6 +263,79 @@ OPTIONS: tuple[Option, ...] = (
     ),
     EdgeOption("default-key", "default_key", FilePath(), "FILE", "its key (PEM)"),
     EdgeOption(
+        "hub",
+        "hub",
+        Place(),
+        "ADDRESS:PORT",
+        "where agents connect and publish tunnels; without it there is no hub",
+    ),
+    EdgeOption(
+        "hub-cert",
+        "hub_cert",
+        FilePath(),
+        "FILE",
+        "the hub's certificate and its chain (PEM); wants --hub-key [default: no TLS there]",
+    ),
+    EdgeOption("hub-key", "hub_key", FilePath(), "FILE", "its key (PEM)"),
+    EdgeOption(
+        "tunnel-domain",
+        "tunnel_domain",
+        Domain(),
+        "DOMAIN",
+        "tunnels are reached at ID.DOMAIN",
+    ),
+    EdgeOption(
+        "tunnel-paths",
+        "tunnel_paths",
+        OnOff(),
+        "on|off",
+        "whether tunnels are reached at /t/ID/ under every host that no route is for [default: on]",
+    ),
+    EdgeOption(
+        "tunnel-auth-provider",
+        "tunnel_auth_provider",
+        ProviderID(),
+        "ID",
+        "the authProvider that visitors of tunnels are asked by, where no route leads there",
+    ),
+    EdgeOption(
+        "tunnel-rate",
+        "tunnel_rate",
+        NumberOrNone(Number(0.001, 1_000_000)),
+        "N",
+        "requests per second of one client to one tunnel, ten seconds' worth of them at once, or "
+        "none [default: none]",
+    ),
+    EdgeOption(
+        "tunnel-bytes-per-day",
+        "tunnel_bytes_per_day",
+        NumberOrNone(Number(1, 2**53 - 1, whole=True)),
+        "BYTES",
+        "what one tunnel may move in a day (UTC), both ways, or none [default: none]",
+    ),
+    EdgeOption(
+        "tunnel-streams",
+        "tunnel_streams",
+        Number(0, 1_000_000, whole=True),
+        "N",
+        "WebSockets and event streams of one tunnel at once; connections of a TCP tunnel's port, "
+        "too [default: 256]",
+    ),
+    EdgeOption(
+        "tunnel-body-bytes",
+        "tunnel_body_bytes",
+        NumberOrNone(Number(0, 2**53 - 1, whole=True)),
+        "BYTES",
+        "the largest body of a request to a tunnel, or none [default: none]",
+    ),
+    EdgeOption(
+        "tunnel-tcp",
+        "tunnel_tcp",
+        TunnelPlaces(),
+        "ID=ADDRESS:PORT",
+        "a port that leads into a TCP tunnel (repeatable)",
+    ),
+    EdgeOption(
         "access-log",
         "access_log",
         LogPlace(),
@@ -243,4 +393,9 @@ OPTIONS: tuple[Option, ...] = (
         "FORMAT",
         "text or json [default: text]",
     ),
+)
+
+#: The fields of those that say nothing where there is no hub.
+OF_THE_HUB: typing.Final = tuple(
+    option.field for option in OPTIONS if option.name.startswith(("hub-", "tunnel-"))
 )

@@ -95,6 +95,8 @@ class EdgePassage(EnteringPassage):
     """
 
     member: Member[Place] | None = None
+    #: What the backend is asked for, where that is not what the client asked for.
+    sent_target: bytes | None = None
     _sent = 0.0
     _dialled = 0.0
     _term = 0
@@ -212,7 +214,9 @@ class EdgePassage(EnteringPassage):
         self._sent = self.proxy.clock()
         self.client.quiet_for(terms.route.timeouts.first_byte, self._sent)
         ours = b"%b: %b\r\n" % (REQUEST_ID, self.request_id.encode("ascii"))
-        return exchange.request(head.method, self.target, fields, head.length, ours)
+        return exchange.request(
+            head.method, self.sent_target or self.target, fields, head.length, ours
+        )
 
     def _failed(self, error: DialError) -> None:
         again = self.state is DIALLING or (self.method in IDEMPOTENT and self._may_send_again())

@@ -57,8 +57,11 @@ JudgePlace = typing.Callable[[str, int], str | None]
 #: Says what is wrong with an entry point, by its name; None for nothing.
 JudgeEntryPoint = typing.Callable[[str], str | None]
 
-#: The dialers that every edge has.
-DIALERS: typing.Final = ("tcp", "tls")
+#: Says what is wrong with a tunnel, by its id, as a backend; None for nothing.
+JudgeTunnel = typing.Callable[[str], str | None]
+
+#: The dialers that every edge knows; whether there is a hub for the last is for judges to say.
+DIALERS: typing.Final = ("tcp", "tls", "tunnel")
 
 
 @attrs.frozen(kw_only=True)
@@ -69,12 +72,14 @@ class Judges:
 
     :ivar pair: asked about each certificate that is new.
     :ivar place: asked about the place of each backend.
+    :ivar tunnel: asked about each tunnel that is a backend.
     :ivar entry_point: asked about each that is new.
     :ivar providers: ids, of which a route may name one; None for any.
     """
 
     pair: JudgePair | None = None
     place: JudgePlace | None = None
+    tunnel: JudgeTunnel | None = None
     entry_point: JudgeEntryPoint | None = None
     providers: collections.abc.Container[str] | None = None
 

@@ -28,6 +28,7 @@ from aluvia.edge.retry_budget import RetryBudget
 from aluvia.edge.routing import RouteTable
 from aluvia.edge.statistics import Track, Tracker
 from aluvia.edge.trusted import TrustedProxies
+from aluvia.edge.tunnels import Tunnels
 from aluvia.forwarding.upstream import KeptConnections
 from aluvia.net.door import Door
 from aluvia.net.errors import DialError
@@ -51,6 +52,8 @@ class ReverseProxy:
 
     :param door: whose it is.
     :ivar routes: what is in force.
+    :ivar tunnels: those that need no route; None where there is no hub.
+    :ivar tunnel_domain: the names right below it are tunnels'; empty for none.
     :ivar https_port: where clients are sent that are to use TLS; None for the usual port, where
         nothing listens here.
     :ivar cdn_loop: by which a request that comes back is known.
@@ -72,6 +75,8 @@ class ReverseProxy:
         self.bus = bus
         self.access_log: AccessLog | None = None
         self.routes: RouteTable[LiveRoute] = RouteTable()
+        self.tunnels: Tunnels | None = None
+        self.tunnel_domain = ""
         self.https_port: int | None = None
         self.upstreams = KeptConnections(door)
         self.sweep = door.sweep

@@ -2,7 +2,8 @@
 Which route a request is for: by its host, and where a vhost is split, by its path.
 
 An exact vhost beats the longest wildcard, which beats ``*``. A wildcard is for names of any depth
-below it, and not for addresses. Within the vhost the longest prefix wins, by whole segments; a path
+below it, and not for addresses. The names right below the domain of tunnels are taken by exact
+vhosts alone. Within the vhost the longest prefix wins, by whole segments; a path
 that none is for has no route, though a less specific vhost might have one: a vhost is somebody's
 whole.
 
@@ -75,9 +76,15 @@ class _Entry(typing.Generic[R]):
 
 
 class RouteTable(typing.Generic[R]):
-    """All routes, as they are at one moment."""
+    """
+    All routes, as they are at one moment.
 
-    def __init__(self, routes: typing.Iterable[R] = ()) -> None:
+    :param tunnel_domain: canonical; the names right below it are tunnels', and no wildcard is for
+        them. Empty for none.
+    """
+
+    def __init__(self, routes: typing.Iterable[R] = (), tunnel_domain: str = "") -> None:
+        self._tunnel_domain = tunnel_domain
         self._by_host: dict[str, list[_Entry[R]]] = {}
         self._known: dict[str, list[_Entry[R]] | None] = {}
         # Of vhosts with such a prefix no path is plain.
@@ -119,6 +126,10 @@ class RouteTable(typing.Generic[R]):
             raise ProtocolViolation(400, "The path can be read in more than one way.")
         return route
 
+    def claims(self, host: str) -> bool:
+        """Whether a host is some route's, though perhaps not with every path."""
+        return (self._known[host] if host in self._known else self._remember(host)) is not None
+
     def _remember(self, host: str) -> list[_Entry[R]] | None:
         if len(self._known) >= MOST_REMEMBERED:
             self._known.clear()
@@ -129,6 +140,8 @@ class RouteTable(typing.Generic[R]):
         by_host = self._by_host
         if host in by_host:
             return by_host[host]
+        if self._tunnel_domain and host.partition(".")[2] == self._tunnel_domain:
+            return None
         if _address(host) is None:
             rest = host
             while rest:

@@ -9,8 +9,9 @@ import attrs
 
 from aluvia.edge.api_token import place_beside
 from aluvia.edge.listeners import Listener
+from aluvia.wire.target import Authority
 
-__all__ = ["IN_MEMORY", "STANDARD_OUTPUT", "Settings"]
+__all__ = ["IN_MEMORY", "STANDARD_OUTPUT", "Settings", "TunnelPlace"]
 
 #: In place of the store's file: it ends with the process.
 IN_MEMORY = Path(":memory:")
@@ -23,6 +24,19 @@ _HTTPS = Listener(address="0.0.0.0", port=8443)
 
 #: An address, as a literal, and a port.
 Place = tuple[str, int]
+
+
+@attrs.frozen
+class TunnelPlace:
+    """A port of the edge that leads into a TCP tunnel."""
+
+    id: str
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        """Spell it so that it can be read again."""
+        return f"{self.id}={Authority(self.address, self.port)}"
 
 
 @attrs.frozen(kw_only=True)
@@ -41,6 +55,18 @@ class Settings:
     :ivar certificates: a directory in certbot's layout.
     :ivar default_certificate: for names that no other certificate is for, with its chain (PEM).
     :ivar default_key: its key (PEM).
+    :ivar hub: where agents connect; None for no hub.
+    :ivar hub_cert: its certificate and chain (PEM); None for one that speaks without TLS.
+    :ivar hub_key: its key (PEM).
+    :ivar tunnel_domain: canonical; a tunnel is reached at its id below it.
+    :ivar tunnel_paths: whether tunnels are reached at ``/t/ID/``.
+    :ivar tunnel_auth_provider: the id of what authenticates visitors of tunnels without a route.
+    :ivar tunnel_rate: requests of one client address to one tunnel, per second; None for no limit.
+    :ivar tunnel_bytes_per_day: of one tunnel, both ways; None for no limit.
+    :ivar tunnel_streams: WebSockets, event streams and TCP connections of one tunnel, each way of
+        reaching it for itself.
+    :ivar tunnel_body_bytes: of one request; None for no limit.
+    :ivar tunnel_tcp: ports that lead into TCP tunnels.
     :ivar idle_timeout: for a client's connection between two requests; seconds.
     :ivar max_connections_per_address: how many clients may come from one address; None for no such
         cap. Half of all, unless it is said.
@@ -62,6 +88,17 @@ class Settings:
     certificates: Path | None = None
     default_certificate: Path | None = None
     default_key: Path | None = None
+    hub: Place | None = None
+    hub_cert: Path | None = None
+    hub_key: Path | None = None
+    tunnel_domain: str | None = None
+    tunnel_paths: bool = True
+    tunnel_auth_provider: str | None = None
+    tunnel_rate: float | None = None
+    tunnel_bytes_per_day: int | None = None
+    tunnel_streams: int = 256
+    tunnel_body_bytes: int | None = None
+    tunnel_tcp: tuple[TunnelPlace, ...] = ()
     idle_timeout: float = 75.0
     drain_timeout: float = 10.0
     max_connections: int = 16_384

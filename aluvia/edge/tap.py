@@ -65,11 +65,16 @@ class Options(TableOptions):
     def __init__(self) -> None:
         super().__init__()
         self._networks: list[str] = []
+        self._tunnel_places: list[str] = []
         self._notes: list[str] = []
 
     def opt_trusted_proxy(self, network: str) -> None:
         """Take one more network, or more of them between commas."""
         self._networks.append(network)
+
+    def opt_tunnel_tcp(self, place: str) -> None:
+        """Take the port of one more tunnel, or more of them between commas."""
+        self._tunnel_places.append(place)
 
     def opt_api_token(self, token: str) -> typing.NoReturn:
         """Refuse it, which would otherwise be taken for the beginning of another option's name."""
@@ -82,6 +87,8 @@ class Options(TableOptions):
         """Read all sources; to check them, all that they name as well."""
         if self._networks:
             given["trusted-proxy"] = self._networks
+        if self._tunnel_places:
+            given["tunnel-tcp"] = self._tunnel_places
         environ: typing.Mapping[str, str] = os.environ
         if given.get("demo"):
             # What is set for the real one is left alone, and so is what the real one keeps.

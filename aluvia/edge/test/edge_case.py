@@ -16,6 +16,7 @@ from aluvia.edge.ingress import Ingress
 from aluvia.edge.listeners import Listener
 from aluvia.edge.model import Backend, Route, Snapshot
 from aluvia.edge.settings import Settings
+from aluvia.edge.tunnels import Hub
 from aluvia.net.connecting import ClientWire, Connecting
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.dialling import dial
@@ -54,6 +55,7 @@ class EdgeCase(TestCase):
 
     timeout = 60
     state = Snapshot()
+    hub: Hub | None = None
 
     def open(self, *, limits: Limits = DEFAULT_LIMITS, **settings: typing.Any) -> Ingress:
         """An edge that listens."""
@@ -62,6 +64,7 @@ class EdgeCase(TestCase):
             reactor,
             connect=connect_to_loopback,
             limits=limits,
+            hub=self.hub,
         )
         self.addCleanup(self.edge.closed)
         self.addCleanup(self.edge.stop)

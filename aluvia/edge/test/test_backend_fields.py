@@ -89,7 +89,7 @@ class PlaceTests(BackendCase):
         """Others than the usual ones are known where they are; what is wrong is not repeated."""
         document = {"endpoint": f"{CANARY}:key"}
         told = self.told(read_backend, document, ids())
-        self.assert_told(told, ("/endpoint", "tcp, tls are"))
+        self.assert_told(told, ("/endpoint", "tcp, tls, tunnel are"))
         for endpoint in ("exit:home", "exit:a/b?c="):
             read = read_backend({"endpoint": endpoint}, ids(), dialers=["tcp", "exit"])
             self.assertEqual(read.value.endpoint, endpoint)
@@ -98,7 +98,7 @@ class PlaceTests(BackendCase):
             self.assert_told(told, ("/endpoint", "visible ASCII"))
         route = {"vHost": "a", "backends": [{"endpoint": "exit:home"}]}
         self.assert_told(
-            self.told(read_route, route, ids()), ("/backends/0/endpoint", "tcp, tls are")
+            self.told(read_route, route, ids()), ("/backends/0/endpoint", "tcp, tls, tunnel are")
         )
         read_route(route, ids(), dialers=["exit"])
 

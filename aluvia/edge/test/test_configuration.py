@@ -277,10 +277,10 @@ class StartTests(ConfigurationCase):
 
     async def test_dialers(self) -> None:
         """What an endpoint begins with is known by whoever starts."""
-        route = attrs.evolve(ROUTE, backends=(Backend(id="t", endpoint="tunnel:x"),))
+        route = attrs.evolve(ROUTE, backends=(Backend(id="t", endpoint="exit:x"),))
         with self.assertRaises(Problem):
             await self.configuration.change(lambda snapshot: with_route(snapshot, route))
-        dialers = ("tcp", "tls", "tunnel")
+        dialers = ("tcp", "tls", "exit")
         await self.store.close()
         with_tunnels = await self.started(dialers=dialers)
         await with_tunnels.change(lambda snapshot: with_route(snapshot, route))
