@@ -47,10 +47,7 @@ from aluvia.edge.options import OF_THE_HUB, OPTIONS, ListenerOrNone
 from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.edge.stored import load, why_unusable
-from aluvia.hub.dialer import TunnelDialer
-from aluvia.hub.keys import Permit
-from aluvia.hub.limits import DEFAULT_HUB_LIMITS
-from aluvia.hub.registry import Registry
+from aluvia.hub.fixed_keys import FixedKeys
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG
 from aluvia.process.takes import NumberOrNone
@@ -213,36 +210,11 @@ class _Still(Clock):
         """Nobody hears what a thread has to say."""
 
 
-class _NoAgents:
-    """A hub to which nobody has come."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.registry = Registry(DEFAULT_HUB_LIMITS, clock.seconds)
-        self.dialer = TunnelDialer(self.registry)
-        self.keys = self
-
-    def permit(self, key: str) -> Permit | None:
-        """None is good."""
-        return None
-
-    def still_good(self, permit: Permit) -> bool:
-        """There are none."""
-        return False
-
-    def may_be_published(self, id: str) -> bool:
-        """Nobody names one."""
-        return False
-
-    def on_change(self, changed: object) -> None:
-        """There is none."""
-
-
 def _data_path(settings: Settings, now: float) -> Applied:
     """What would run, made, and not begun."""
     clock = _Still()
     clock.advance(now)
-    hub = None if settings.hub is None else _NoAgents(clock)
-    ingress = Ingress(settings, clock, hub=hub)
+    ingress = Ingress(settings, clock, keys=None if settings.hub is None else FixedKeys())
     ingress.own.append(settings.api)
     return ingress.applied
 

@@ -47,7 +47,8 @@ from aluvia.edge.passwords import hash_secrets
 from aluvia.edge.router import Router
 from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
-from aluvia.edge.tunnels import Hub
+from aluvia.hub.keys import Keys
+from aluvia.hub.stored_keys import StoredKeys
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.net.door import bind, listen_stock, port_of
@@ -75,7 +76,7 @@ class Edge:
     :param connect: makes the connections to backends.
     :param movable: the ports (``http``, ``https``, ``API``) in whose place any free one does, where
         they are taken.
-    :param hub: whose tunnels can be reached; None for none.
+    :param keys: of agents; those in the store, unless it is said.
     :ivar events: what happens here; see :mod:`aluvia.edge.events`.
     :ivar ingress: its data path.
     """
@@ -93,7 +94,7 @@ class Edge:
         connect: Connect = ClientWire.connect,
         set_log_level: SetLogLevel | None = None,
         movable: typing.Container[str] = (),
-        hub: Hub | None = None,
+        keys: Keys | None = None,
     ) -> None:
         if reactor is None:
             from twisted.internet import reactor  # noqa: PLC0415
@@ -105,12 +106,17 @@ class Edge:
                 db=db,
             )
         self.settings = settings
-        self.ingress = Ingress(settings, reactor, connect=connect, movable=movable, hub=hub)
+        self._store = Store(settings.db, reactor.callFromThread, alone=True)
+        self._stored_keys: StoredKeys | None = None
+        if settings.hub is not None and keys is None:
+            keys = self._stored_keys = StoredKeys(self._store, reactor)
+        self.ingress = Ingress(
+            settings, reactor, connect=connect, movable=movable, keys=keys, api_token=token
+        )
         self.events: EventBus = self.ingress.bus
         self._reactor = reactor
         self._token = token
         self._movable = movable
-        self._store = Store(settings.db, reactor.callFromThread, alone=True)
         self._configuration = Configuration(self._store, self.ingress.applied, self.events, reactor)
         self._judges = attrs.evolve(self.ingress.applied.judges, pair=self._judge_pair)
         self._router = Router(self._configuration, judges=self._judges)
@@ -177,6 +183,8 @@ class Edge:
         await self._store.open()
         if self._files is not None:
             self._files.start()
+        if self._stored_keys is not None:
+            await self._stored_keys.start()
         await self._configuration.start()
         await self.read_routes()
         for line in no_provider(self.settings, self._configuration.state):
@@ -244,6 +252,15 @@ class Edge:
         if self._files is not None:
             self._files.look_now()
 
+    def read_hub_certificate(self) -> None:
+        """
+        Use what the files of the hub's certificate have now, for agents who come from now on.
+
+        :raises ValueError: they are no good now; what was used before stays in use.
+        """
+        if self.ingress.hub_certificate is not None:
+            self.ingress.hub_certificate.read_again()
+
     def reopen_access_log(self) -> None:
         """Write on in a new file, where the old one was moved away."""
         if self.ingress.proxy.access_log is not None:
@@ -281,6 +298,8 @@ class Edge:
             if self._files is not None:
                 self._files.stop()
             await self._configuration.stop()
+            if self._stored_keys is not None:
+                await self._stored_keys.stop()
             await self.ingress.closed()
         finally:
             # Whatever that came to: nobody else can open it before.

@@ -22,12 +22,17 @@ from aluvia.edge.statistics import Tracker
 from aluvia.edge.tls_listening import TLSCounters, TLSListening
 from aluvia.edge.trusted import TrustedProxies
 from aluvia.edge.tunnel_ports import TunnelPort
-from aluvia.edge.tunnels import Hub, Tunnels
+from aluvia.edge.tunnels import Tunnels
+from aluvia.hub.hub import Hub
+from aluvia.hub.keys import Keys
+from aluvia.hub.site import HubConnections, HubSite
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect, Dialer, TCPDialer
 from aluvia.net.door import Door, bind
 from aluvia.net.guard import Guard
+from aluvia.net.tls_port import Certificate, tls_connections
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
+from aluvia.wire.target import Authority
 
 __all__ = ["Ingress"]
 
@@ -41,12 +46,15 @@ class Ingress(Door):
 
     :param connect: makes the connections to backends.
     :param movable: the ports in whose place any free one does, where they are taken.
-    :param hub: whose tunnels can be reached; None for none.
+    :param keys: of the agents of its hub; None for no hub.
+    :param api_token: of the API, that the hub's port asks for as well where it shows tunnels.
+    :ivar hub: whose tunnels can be reached; None for none.
     :ivar bus: tells what happens here.
     :ivar tracker: what has happened.
     :ivar certificates: those in force.
     :ivar threads: for what takes the processor for long.
     :ivar applied: what the configuration has become.
+    :ivar hub_certificate: of the hub's port; None where it has none.
     """
 
     def __init__(
@@ -57,7 +65,8 @@ class Ingress(Door):
         connect: Connect = ClientWire.connect,
         limits: Limits = DEFAULT_LIMITS,
         movable: typing.Container[str] = (),
-        hub: Hub | None = None,
+        keys: Keys | None = None,
+        api_token: str | None = None,
     ) -> None:
         super().__init__(
             reactor,
@@ -83,8 +92,11 @@ class Ingress(Door):
         )
         means = Means(reactor, self.over_tls(self._tcp(CONNECT_SECONDS)), self.threads)
         self._authenticators = Authenticators(means)
-        self._hub = hub
-        if hub is not None:
+        self._api_token = api_token
+        self.hub_certificate: Certificate | None = None
+        self.hub: Hub | None = None
+        if keys is not None:
+            self.hub = hub = Hub(keys, reactor, self.sweep, public_url=self._url_of_tunnel)
             self.proxy.tunnels = Tunnels(
                 hub, settings, self.proxy, reactor, self._authenticators.get
             )
@@ -94,7 +106,7 @@ class Ingress(Door):
             reactor,
             self.proxy,
             self.certificates,
-            Places(reactor, self.sweep, self._tcp, None if hub is None else hub.dialer),
+            Places(reactor, self.sweep, self._tcp, None if self.hub is None else self.hub.dialer),
             self._guard,
             self.bus,
             self._authenticators,
@@ -141,6 +153,10 @@ class Ingress(Door):
             self.proxy.https_port = self.place("https")[1]
         for tunnel in settings.tunnel_tcp:
             self._listen_for_tunnel(tunnel)
+        if self.hub is not None and settings.hub is not None:
+            if settings.hub_cert is not None and settings.hub_key is not None:
+                self.hub_certificate = Certificate(settings.hub_cert, settings.hub_key)
+            self._listen_for_agents(self.hub, *settings.hub)
         if settings.public_https_port is not None:
             self.proxy.https_port = settings.public_https_port
         self.admit(settings.max_connections_per_address)
@@ -152,7 +168,7 @@ class Ingress(Door):
         bind(name, listener.port, at, self._movable)
 
     def _listen_for_tunnel(self, tunnel: TunnelPlace) -> None:
-        hub, tunnels = self._hub, self.proxy.tunnels
+        hub, tunnels = self.hub, self.proxy.tunnels
         if hub is None or tunnels is None:
             return
         name = f"tunnel {tunnel.id}"
@@ -165,12 +181,41 @@ class Ingress(Door):
 
         bind(name, tunnel.port, at, self._movable)
 
+    def _listen_for_agents(self, hub: Hub, address: str, port: int) -> None:
+        """
+        Open the hub's port.
+
+        :raises ValueError: its certificate is no good.
+        """
+        factory: typing.Any = HubConnections(HubSite(hub, self._api_token), self.sweep, self.limits)
+        if self.hub_certificate is not None:
+            factory = tls_connections(self.hub_certificate, factory, self.reactor)
+
+        def at(port: int) -> None:
+            self.listen("hub", address, port, factory)
+
+        bind("hub", port, at, self._movable)
+
+    def _url_of_tunnel(self, id: str) -> str | None:
+        """Where visitors reach a tunnel; None where that depends on how they call this machine."""
+        domain = self.proxy.tunnel_domain
+        if not domain:
+            return None
+        host = f"{id}.{domain}"
+        if self.certificates.usable(host):
+            return _url("https", host, self.proxy.https_port or 443)
+        return _url("http", host, self.place("http")[1]) if "http" in self.ports else None
+
     async def closing(self) -> None:
-        """Probe nobody any more."""
+        """Probe nobody any more, and let agents go when their last stream has."""
         self.applied.stop()
+        if self.hub is not None:
+            self.hub.drain()
 
     def drained(self) -> None:
         """Every client is gone; what a backend has yet to take goes with them."""
+        if self.hub is not None:
+            self.hub.stop()
         self.proxy.end()
         self.tracker.stop()
 
@@ -200,6 +245,11 @@ class Ingress(Door):
             connect=self._connect,
             connect_timeout=connect_timeout,
         )
+
+
+def _url(scheme: str, host: str, port: int) -> str:
+    usual = port == (443 if scheme == "https" else 80)
+    return f"{scheme}://{Authority(host, None if usual else port)}/"
 
 
 def _with(files: typing.Sequence[Presented], given: Presented | None) -> list[Presented]:

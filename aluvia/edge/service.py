@@ -138,6 +138,10 @@ class EdgeService(DoorService):
             return
         edge.reopen_access_log()
         edge.read_certificates()
+        try:
+            edge.read_hub_certificate()
+        except ValueError as error:
+            log.error("SIGHUP: the hub's certificate stays as it was: {why}", why=str(error))
         reading = Deferred.fromCoroutine(edge.read_routes())
         reading.addCallbacks(lambda _: log.info("SIGHUP: files were read again."), self._not_read)
         reading.addErrback(lambda failure: log.failure("SIGHUP: reading failed.", failure))

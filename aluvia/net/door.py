@@ -218,6 +218,8 @@ class Door:
         """No client is connected any more."""
 
     async def _end(self, drained: Deferred[None]) -> None:
+        # What carries them may wait for their end to come to its own.
+        self.idle.end()
         try:
             await self.closing()
         finally:
@@ -227,7 +229,6 @@ class Door:
             self.drained()
             if self._admission is not None:
                 self._admission.stop()
-            self.idle.close_all()
             self.resolver.stop()
             self.sweep.stop()
             # What was closed just now is gone in the next turn, for whoever called.

@@ -78,6 +78,7 @@ class IdleConnections(typing.Generic[Connection]):
         self._keys: dict[Connection, Key] = {}
         self._by_key: dict[Key, dict[Connection, float]] = {}
         self._watched = False
+        self._ended = False
         self.deadline = math.inf
 
     def __len__(self) -> int:
@@ -110,7 +111,7 @@ class IdleConnections(typing.Generic[Connection]):
         """Keep a connection on which nothing is under way, or close it if it is of no more use."""
         now = self._clock.seconds()
         expires = min(now + self._idle_time, connection.opened + self._maximum_age)
-        if connection.closed or expires <= now:
+        if connection.closed or expires <= now or self._ended:
             connection.close()
             return
         kept = self._by_key.setdefault(key, {})
@@ -138,6 +139,11 @@ class IdleConnections(typing.Generic[Connection]):
         """Close every one to this place: nobody will take it."""
         for connection in list(self._by_key.get(key, ())):
             self._drop(connection)
+
+    def end(self) -> None:
+        """Close every one of them, and keep none from now on."""
+        self._ended = True
+        self.close_all()
 
     def close_all(self) -> None:
         """Close every one of them."""

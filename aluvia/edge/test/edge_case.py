@@ -16,7 +16,7 @@ from aluvia.edge.ingress import Ingress
 from aluvia.edge.listeners import Listener
 from aluvia.edge.model import Backend, Route, Snapshot
 from aluvia.edge.settings import Settings
-from aluvia.edge.tunnels import Hub
+from aluvia.hub.fixed_keys import FixedKeys
 from aluvia.net.connecting import ClientWire, Connecting
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.dialling import dial
@@ -55,7 +55,7 @@ class EdgeCase(TestCase):
 
     timeout = 60
     state = Snapshot()
-    hub: Hub | None = None
+    keys: FixedKeys | None = None
 
     def open(self, *, limits: Limits = DEFAULT_LIMITS, **settings: typing.Any) -> Ingress:
         """An edge that listens."""
@@ -64,7 +64,7 @@ class EdgeCase(TestCase):
             reactor,
             connect=connect_to_loopback,
             limits=limits,
-            hub=self.hub,
+            keys=self.keys,
         )
         self.addCleanup(self.edge.closed)
         self.addCleanup(self.edge.stop)

@@ -71,7 +71,7 @@ class BackendTests(TunnelCase):
             self.assertIn(b"destination_not_found", answer.header(b"proxy-status") or b"")
         session = self.publish("app")
         self.assertEqual((await self.ask("/echo")).status, 200)
-        self.fake_hub.registry.withdraw(session)
+        self.registry.withdraw(session)
         self.edge.idle.close_all()
         for _ in range(3):
             answer = await self.ask("/echo")
@@ -84,7 +84,7 @@ class BackendTests(TunnelCase):
         not after an ejection."""
         session = self.publish("app")
         self.route(tunnel_backend(), backend(self.app))
-        self.fake_hub.registry.withdraw(session)
+        self.registry.withdraw(session)
         for _ in range(4):
             self.assertEqual((await self.ask("/echo")).status, 200)
         dead = self.live.members["b-app"]

@@ -134,7 +134,6 @@ class DomainTests(TunnelCase):
 
     async def test_without_a_hub(self) -> None:
         """Where there is no hub there is nothing of it."""
-        self.hub = None
         super(TunnelCase, self).open()
         self.assertEqual((await self.ask("/t/app/", host=ELSEWHERE)).status, 404)
 
@@ -149,9 +148,9 @@ class CauseTests(TunnelCase):
         late = type(REFUSED)("connection_timeout", 504, "It took too long.")
         self.publish("late", to=late, instance="instance-3")
         gone = self.publish("gone", instance="instance-4")
-        self.fake_hub.registry.withdraw(gone)
+        self.registry.withdraw(gone)
         self.publish("tcp", kind="tcp", instance="instance-5")
-        self.fake_hub.named.add("named")
+        self.name_ids("named")
         for id, status, error in (
             ("none", 404, "destination_not_found"),
             ("named", 502, "destination_unavailable"),
@@ -188,7 +187,7 @@ class CauseTests(TunnelCase):
         once."""
         session = self.publish("app")
         self.assertEqual((await self.ask("/t/app/echo", host=ELSEWHERE)).status, 200)
-        self.fake_hub.registry.withdraw(session)
+        self.registry.withdraw(session)
         self.edge.idle.close_all()
         for _ in range(5):
             self.assertEqual((await self.ask("/t/app/echo", host=ELSEWHERE)).status, 502)

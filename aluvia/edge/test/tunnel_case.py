@@ -10,9 +10,8 @@ from twisted.internet.interfaces import IProtocol
 from aluvia.edge.ingress import Ingress
 from aluvia.edge.model import Backend
 from aluvia.edge.test.edge_case import EdgeCase, reactor
-from aluvia.hub.dialer import TunnelDialer
+from aluvia.hub.fixed_keys import FixedKeys
 from aluvia.hub.keys import Permit
-from aluvia.hub.limits import DEFAULT_HUB_LIMITS
 from aluvia.hub.registration import TunnelKind, WantedTunnel
 from aluvia.hub.registry import Registry, Tunnel
 from aluvia.net.dial import Dialer, Dialing
@@ -79,38 +78,25 @@ class FakeSession:
         """It has none that would end."""
 
 
-class FakeHub:
-    """A hub without a port."""
-
-    def __init__(self) -> None:
-        self.registry = Registry(DEFAULT_HUB_LIMITS, reactor.seconds)
-        self.dialer = TunnelDialer(self.registry)
-        self.keys = self
-        self.named: set[str] = set()
-
-    def permit(self, key: str) -> Permit | None:
-        """Nobody asks."""
-        raise AssertionError
-
-    def still_good(self, permit: Permit) -> bool:
-        """Nobody asks."""
-        raise AssertionError
-
-    def may_be_published(self, id: str) -> bool:
-        """Some key may name it."""
-        return id in self.named
-
-    def on_change(self, changed: object) -> None:
-        """It does not."""
-
-
 class TunnelCase(EdgeCase):
     """Publishes peers."""
 
     def open(self, **more: typing.Any) -> Ingress:
         """An edge with a hub."""
-        self.hub = self.fake_hub = FakeHub()
-        return super().open(**{"hub": ("127.0.0.1", 1)} | more)
+        self.keys = FixedKeys()
+        self.keys.add(PERMIT, "alv_agent_test")
+        return super().open(**{"hub": ("127.0.0.1", 0)} | more)
+
+    @property
+    def registry(self) -> Registry:
+        """Of the edge's hub."""
+        assert self.edge.hub is not None
+        return self.edge.hub.registry
+
+    def name_ids(self, *ids: str) -> None:
+        """Some key may publish these."""
+        assert self.keys is not None
+        self.keys.add(Permit(name="naming", publish=frozenset(ids)), "alv_agent_naming")
 
     def publish(
         self,
@@ -131,7 +117,7 @@ class TunnelCase(EdgeCase):
             **more,
         )
         wanted = [WantedTunnel(id, kind, token) for id in ids]
-        self.fake_hub.registry.register(session, wanted)
+        self.registry.register(session, wanted)
         return session
 
     def setUp(self) -> None:
@@ -149,7 +135,7 @@ class TunnelCase(EdgeCase):
 
     def tunnel(self, id: str = "app") -> Tunnel:
         """As the registry has it."""
-        return self.fake_hub.registry.tunnels[id]
+        return self.registry.tunnels[id]
 
 
 def tunnel_backend(id: str = "app", **values: typing.Any) -> Backend:
