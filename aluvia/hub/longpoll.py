@@ -184,7 +184,6 @@ class LongPollSession:
                 self._polls.held,
             )
             self._transports[transport] = None
-            self._count_streams(tunnel_id, 1)
             protocol.makeConnection(transport)
         return _Connected()
 
@@ -333,7 +332,6 @@ class LongPollSession:
     def left(self, transport: PolledTransport) -> None:
         """See :meth:`aluvia.hub.polled_transport.Asks.left`."""
         del self._transports[transport]
-        self._count_streams(transport.tunnel_id, -1)
 
     def failed(self, asked: Asked, error: DialError) -> None:
         """A request has no answer; its visitor is told."""
@@ -392,8 +390,3 @@ class LongPollSession:
     def _perhaps_drained(self) -> None:
         if self.draining and not self._asked:
             self.end(Code.NO_ERROR, "The hub is going away.")
-
-    def _count_streams(self, tunnel_id: str, change: int) -> None:
-        tunnel = self._hub.registry.tunnels.get(tunnel_id)
-        if tunnel is not None:
-            tunnel.meter.streams_open += change

@@ -22,7 +22,7 @@ class Meter:
     :ivar bytes_out: payload to visitors.
     :ivar last_status: of the last one; 0 before, and where it was cut before an answer.
     :ivar last_seen: when that ended; seconds since 1970, 0 before.
-    :ivar streams_open: connections to the target that are open.
+    :ivar streams_open: requests, WebSockets and TCP connections of visitors that are under way.
     """
 
     __slots__ = (

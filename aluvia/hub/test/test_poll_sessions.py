@@ -64,7 +64,8 @@ class TakeoverTests(PollCase):
         self.assertEqual(coming.error.error, "destination_unavailable")
         self.assertTrue(idle.stale)
         self.assertEqual(self.polls.held.count, 0)
-        self.assertEqual(self.hub.registry.tunnels["app"].meter.streams_open, 0)
+        [session] = self.hub.registry.sessions
+        self.assertEqual(session.streams_open, 0)
 
     def test_a_live_instance_comes_back(self) -> None:
         """An agent that names its instance takes over at once; another instance is 409."""

@@ -202,10 +202,11 @@ class ExchangeTests(PollCase):
             self.respond(session_id, request, body=body)
             self.assertEqual((visitor.body, visitor.errors), (body, []))
             visitor.again()
-        self.assertEqual(self.hub.registry.tunnels["app"].meter.streams_open, 1)
+        [session] = self.hub.registry.sessions
+        self.assertEqual(session.streams_open, 1)
         visitor.leave()
         self.turn()
-        self.assertEqual(self.hub.registry.tunnels["app"].meter.streams_open, 0)
+        self.assertEqual(session.streams_open, 0)
 
     def test_many_at_a_time(self) -> None:
         """One slow request does not block the agent's others."""

@@ -193,7 +193,7 @@ class TunnelsTests(PollCase):
                 "p90_latency_ms": 300.0,
                 "p99_latency_ms": 300.0,
                 "last_status": 500,
-                "streams_open": 1,
+                "streams_open": 0,
             },
         )
         self.assertEqual((off["online"], off["agent"], off["agents"]), (False, None, []))
