@@ -106,7 +106,7 @@ class LongPolls:
         if registration.instance is None:
             for other in self.sessions.values():
                 if other.live and other.is_same(session):
-                    raise TunnelTaken("an agent of this name is connected with this key")
+                    raise TunnelTaken("an agent of this name is connected with this key", [other])
         self.hub.registry.register(session, registration.tunnels)
         self.sessions[session.id] = session
         self.hub.sweep.watch(session)
@@ -208,6 +208,9 @@ class LongPollSession:
         """Take no more requests; see :meth:`aluvia.hub.registry.Session.drain`."""
         self.draining = True
         self._perhaps_drained()
+
+    def probe(self) -> None:
+        """Whether it polls is known already."""
 
     def deadline_passed(self, now: float) -> None:
         """It was not heard of."""

@@ -108,6 +108,8 @@ class AgentCalls:
         try:
             session = self._polls.register(registration, permit, address)
         except TunnelTaken as error:
+            for holder in error.holders:
+                holder.probe()
             raise Problem(409, "taken", f"{error}.") from None
         except HubFull as error:
             raise busy(f"{error}.") from None

@@ -11,7 +11,9 @@ A tunnel is an id. A session offers it:
     an instance                    the same instance             the new session takes over, and the
                                                                  old one ends
     an instance of a group         others of the same group      it is one of them
-    an instance                    another one                   TunnelTaken: nothing is registered
+    an instance                    another one                   TunnelTaken: nothing is registered;
+                                                                 and who has it is asked whether it
+                                                                 is still there
 
 An instance is a key and a random id that an agent makes at its start. An id that was offered once
 is known until too many others are, so that its visitors hear that it is offline, and not that there
@@ -39,7 +41,15 @@ __all__ = ["HubFull", "Offer", "Registry", "Session", "Tunnel", "TunnelTaken"]
 
 
 class TunnelTaken(Exception):
-    """An id is somebody else's. The text names it, which is no secret to who offers it."""
+    """
+    An id is somebody else's. The text names it, which is no secret to who offers it.
+
+    :ivar holders: who has it.
+    """
+
+    def __init__(self, message: str, holders: typing.Sequence[Session]) -> None:
+        super().__init__(message)
+        self.holders = holders
 
 
 class HubFull(Exception):
@@ -94,6 +104,9 @@ class Session(typing.Protocol):
 
     def drain(self) -> None:
         """Open no more streams; end when the last one has."""
+
+    def probe(self) -> None:
+        """Somebody wants its place: see soon whether it is still there."""
 
 
 @attrs.define(eq=False)
@@ -180,7 +193,8 @@ class Registry:
                 continue
             others = [offer for offer in tunnel.offers if offer.session not in before]
             if others and not all(_may_share(offer, session, each) for offer in others):
-                raise TunnelTaken(f"the id {each.id} is another agent's, which is connected")
+                detail = f"the id {each.id} is another agent's, which is connected"
+                raise TunnelTaken(detail, [offer.session for offer in others])
         if len(self.sessions) - len(before) >= self._limits.sessions:
             raise HubFull("the hub has no room for another agent")
         ids = {each.id for each in wanted}

@@ -137,6 +137,11 @@ class WebSocketSession:
         else:
             self.websocket.close(Close.GOING_AWAY, "The hub goes away.")
 
+    def probe(self) -> None:
+        """Somebody wants its place: see soon whether it is still there."""
+        if self._mux is not None:
+            self._mux.probe()
+
     def end(self, code: Code, reason: str) -> None:
         """End it at once."""
         self._leave()
@@ -247,6 +252,8 @@ class WebSocketSession:
         try:
             hub.registry.register(self, registration.tunnels)
         except TunnelTaken as error:
+            for holder in error.holders:
+                holder.probe()
             raise Refused("taken", str(error)) from None
         except HubFull as error:
             raise Refused("full", str(error)) from None

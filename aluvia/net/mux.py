@@ -56,7 +56,10 @@ from aluvia.wire.frames import (
     window_frame,
 )
 
-__all__ = ["CLOSING_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
+__all__ = ["CLOSING_SECONDS", "PROBE_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
+
+#: For a peer that is probed to say anything; seconds.
+PROBE_SECONDS = 5.0
 
 #: For the peer's end of a stream whose end here is through; seconds.
 CLOSING_SECONDS = 60.0
@@ -138,6 +141,7 @@ class Mux:
         self._closing: dict[int, float] = {}
         self._calls: list[collections.abc.Callable[[], object]] = []
         self._heard = self._asked = sweep.now
+        self._probed: float | None = None
         self._pings = 0
         self._pinged: tuple[bytes, float] | None = None
         self._drain_asked = False
@@ -170,6 +174,17 @@ class Mux:
         self.deadline = min(self.deadline, deadline)
         self.writer.tell(open_frame(stream.id, capability, name))
         return opening
+
+    def probe(self) -> None:
+        """See whether the peer is there: it has :data:`PROBE_SECONDS` to say anything."""
+        if self.state is State.OVER or self._probed is not None:
+            return
+        now = self._sweep.now
+        self._probed = now
+        # What it has said until now does not count; the clock is that coarse.
+        self._heard = min(self._heard, now - 1.0)
+        self.deadline = min(self.deadline, now + PROBE_SECONDS)
+        self._ask(now)
 
     # The end.
 
@@ -223,7 +238,7 @@ class Mux:
 
     def deadline_passed(self, now: float) -> None:
         """See whether the peer is there, and whose time is over."""
-        if now - self._heard >= self._silence_seconds:
+        if now - self._heard >= self._silence_seconds or self._is_not_there(now):
             self._break(Code.NO_ERROR, "Nothing was heard for too long.")
             return
         for id, opening in [*self._opening.items()]:
@@ -241,7 +256,15 @@ class Mux:
             self._heard + self._silence_seconds,
             *(each.deadline for each in self._opening.values()),
             *self._closing.values(),
+            *(() if self._probed is None else (self._probed + PROBE_SECONDS,)),
         )
+
+    def _is_not_there(self, now: float) -> bool:
+        """Whether it was probed, and has said nothing since."""
+        probed = self._probed
+        if probed is not None and self._heard >= probed:
+            self._probed = None
+        return self._probed is not None and now - self._probed >= PROBE_SECONDS
 
     def _ask(self, now: float) -> None:
         self._asked = now

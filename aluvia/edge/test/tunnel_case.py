@@ -74,6 +74,9 @@ class FakeSession:
     def end(self, code: Code, reason: str) -> None:
         """It has no carrier."""
 
+    def probe(self) -> None:
+        """It is there."""
+
     def drain(self) -> None:
         """It has none that would end."""
 

@@ -85,6 +85,9 @@ class FakeSession:
         self.ended.append(code)
         self.when_ended()
 
+    def probe(self) -> None:
+        """It is there."""
+
     def drain(self) -> None:
         """Take no more streams."""
         self.draining = True

@@ -137,6 +137,16 @@ class WhoseTests(HubCase):
         self.assertEqual(len(new.asked), 1)
         self.assertEqual((len(self.hub.registry.sessions), len(near.lost)), (1, 1))
 
+    def test_another_instance_after_a_power_loss(self) -> None:
+        """The old one cannot be there any more: its id is free seconds after the first try."""
+        old = self.online("app")
+        old.cable.cut = True
+        new = self.agent()
+        new.register("app", instance="instance-2")
+        self.assertEqual(new.refusals, ["taken"])
+        self.pass_seconds(6)
+        self.online("app", instance="instance-2")
+
     def test_a_group_is_a_pool(self) -> None:
         """In turn; and another one is asked where one refuses."""
         one = self.online("app", group="g")

@@ -8,7 +8,7 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aluvia.net.mux import CLOSING_SECONDS
+from aluvia.net.mux import CLOSING_SECONDS, PROBE_SECONDS
 from aluvia.net.mux_opening import Incoming
 from aluvia.net.mux_stream import HIGH_WATER, LOW_WATER
 from aluvia.net.mux_writer import MESSAGE_BYTES, MOST_CONTROL_FRAMES, WRITE_BYTES
@@ -456,6 +456,19 @@ class SilenceTests(MuxCase):
         self.pass_seconds(300)
         self.assertEqual((self.hub_is.faults, self.agent_is.faults), ([], []))
         self.assertEqual(self.hub.round_trip, 0.0)
+
+    def test_probed(self) -> None:
+        """A peer that is there stays; one that is not is found out sooner."""
+        self.pair()
+        for _ in range(3):
+            self.hub.probe()
+            self.pass_seconds(int(PROBE_SECONDS) + 2)
+        self.assertEqual(self.hub_is.faults, [])
+        self.hub.probe()
+        for _ in range(int(PROBE_SECONDS)):
+            self.clock.advance(1)
+            self.to_agent.take()
+        self.assertEqual([code for code, _ in self.hub_is.faults], [Code.NO_ERROR])
 
 
 class ViolationTests(MuxCase):
