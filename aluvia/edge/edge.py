@@ -37,7 +37,7 @@ from aluvia.edge.configuration import Configuration
 from aluvia.edge.events import EventBus
 from aluvia.edge.fields import Read
 from aluvia.edge.hashing_threads import NoThread
-from aluvia.edge.ingress import Ingress
+from aluvia.edge.ingress import Ingress, tunnel_port
 from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
 from aluvia.edge.load import no_provider
@@ -142,7 +142,12 @@ class Edge:
     @property
     def urls(self) -> dict[str, str]:
         """Where it listens, by the names ``http``, ``https`` and ``api``. Since the start."""
-        urls = {name: local_url(*self.ingress.place(name)) for name in self.ingress.ports}
+        no_urls = {tunnel_port(each.id) for each in self.settings.tunnel_tcp}
+        urls = {
+            name: local_url(*self.ingress.place(name))
+            for name in self.ingress.ports
+            if name not in no_urls
+        }
         if "https" in urls:
             urls["https"] = urls["https"].replace("http:", "https:", 1)
         if self._api_port is not None:

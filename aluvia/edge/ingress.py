@@ -34,7 +34,7 @@ from aluvia.net.tls_port import Certificate, tls_connections
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 from aluvia.wire.target import Authority
 
-__all__ = ["Ingress"]
+__all__ = ["Ingress", "tunnel_port"]
 
 #: Of what asks hooks; seconds. They have a time-out of their own besides.
 CONNECT_SECONDS = 10.0
@@ -42,7 +42,7 @@ CONNECT_SECONDS = 10.0
 
 class Ingress(Door):
     """
-    The reverse proxy. Its ports are ``http`` and ``https``.
+    The reverse proxy. Its ports are ``http`` and ``https``, and one for each ``--tunnel-tcp``.
 
     :param connect: makes the connections to backends.
     :param movable: the ports in whose place any free one does, where they are taken.
@@ -171,7 +171,7 @@ class Ingress(Door):
         hub, tunnels = self.hub, self.proxy.tunnels
         if hub is None or tunnels is None:
             return
-        name = f"tunnel {tunnel.id}"
+        name = tunnel_port(tunnel.id)
         factory = TunnelPort(
             tunnel.id, hub.dialer, tunnels, self.sweep, self.limits, self._settings.tunnel_streams
         )
@@ -250,6 +250,11 @@ class Ingress(Door):
 def _url(scheme: str, host: str, port: int) -> str:
     usual = port == (443 if scheme == "https" else 80)
     return f"{scheme}://{Authority(host, None if usual else port)}/"
+
+
+def tunnel_port(id: str) -> str:
+    """What the port of a TCP tunnel is called."""
+    return f"tunnel {id}"
 
 
 def _with(files: typing.Sequence[Presented], given: Presented | None) -> list[Presented]:

@@ -155,7 +155,11 @@ SCHEMAS: typing.Final[typing.Mapping[str, Schema]] = {
         hostname=_nullable(_text(1_024, "A name or an address; with a port.")),
         port=_nullable(_whole(1, 65_535)),
         endpoint=_nullable(
-            _text(bounds.ENDPOINT_CHARS, "In place of the two.", examples=["tls:10.0.0.1:443"])
+            _text(
+                bounds.ENDPOINT_CHARS,
+                "In place of the two.",
+                examples=["tls:10.0.0.1:443", "tunnel:app"],
+            )
         ),
         weight=_whole(1, bounds.WEIGHT, 1),
         admin=_choice(AdminState, AdminState.READY),

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from aluvia.edge.api_token import have_token
 from aluvia.edge.edge import Edge
-from aluvia.edge.ingress import Ingress
+from aluvia.edge.ingress import Ingress, tunnel_port
 from aluvia.edge.load import advice
 from aluvia.edge.observing import SetLogLevel
 from aluvia.edge.settings import Settings
@@ -29,6 +29,7 @@ from aluvia.process.door_service import DoorService, SetSignal
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CANNOT_CREATE, CONFIG
 from aluvia.store.errors import StoreError, StoreInUseError
+from aluvia.wire.target import Authority
 
 __all__ = ["EdgeService"]
 
@@ -114,6 +115,11 @@ class EdgeService(DoorService):
         assert self.edge is not None  # since it came up
         for name, url in self.edge.urls.items():
             log.info("{name} is at {url}", name=name, url=url)
+        for tunnel in self.settings.tunnel_tcp:
+            name = tunnel_port(tunnel.id)
+            if name in self.edge.ingress.ports:
+                place = Authority(*self.edge.ingress.place(name))
+                log.info("The TCP tunnel {id} is at {place}", id=tunnel.id, place=str(place))
         if not self.edge.router.routes:
             log.info(
                 "There is no route yet: POST one to {url}/api/v1/routes", url=self.edge.urls["api"]

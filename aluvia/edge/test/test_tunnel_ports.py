@@ -8,6 +8,7 @@ import typing
 from aluvia.edge.settings import TunnelPlace
 from aluvia.edge.test.edge_case import reactor
 from aluvia.edge.test.tunnel_case import REFUSED, TOKEN, TunnelCase
+from aluvia.edge.test.whole_edge_case import WholeEdgeCase
 from aluvia.net.dial import Dialing
 from aluvia.testing.connection import FaultConnection
 from aluvia.testing.faults import Echo, FaultPeer, Finish, Read, Send
@@ -164,3 +165,15 @@ class PortTests(TunnelCase):
         with contextlib.suppress(ConnectionResetError):
             await (await self.connect("http")).read_away()
         self.assertEqual(self.edge.connections_refused, 1)
+
+
+class WholeTests(WholeEdgeCase):
+    """In a whole edge."""
+
+    async def test_places(self) -> None:
+        """It is no place for browsers: it has a port, and no URL."""
+        places = (TunnelPlace("db", "127.0.0.1", 0),)
+        edge = await self.start(self.settings(hub=("127.0.0.1", 0), tunnel_tcp=places))
+        self.assertNotIn(PORT, edge.urls)
+        self.assertIn(edge.ingress.place(PORT), edge.ingress.own)
+        self.assertEqual((await self.ask(edge, "/t/none/")).status, 404)
