@@ -141,7 +141,9 @@ class Edge:
 
     @property
     def urls(self) -> dict[str, str]:
-        """Where it listens, by the names ``http``, ``https`` and ``api``. Since the start."""
+        """
+        Where it listens, by the names ``http``, ``https``, ``hub`` and ``api``. Since the start.
+        """
         no_urls = {tunnel_port(each.id) for each in self.settings.tunnel_tcp}
         urls = {
             name: local_url(*self.ingress.place(name))
@@ -150,6 +152,11 @@ class Edge:
         }
         if "https" in urls:
             urls["https"] = urls["https"].replace("http:", "https:", 1)
+        if "hub" in urls:
+            # As an agent is told of it.
+            secure = self.ingress.hub_certificate is not None
+            scheme = "wss:" if secure else "ws:"
+            urls["hub"] = urls["hub"].replace("http:", scheme, 1) + "/agent"
         if self._api_port is not None:
             urls["api"] = local_url(self.settings.api[0], port_of(self._api_port))
         return urls
