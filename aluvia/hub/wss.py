@@ -120,7 +120,7 @@ class WebSocketSession:
     @property
     def round_trip(self) -> float | None:
         """Of the last ping; seconds."""
-        return None if self._mux is None else self._mux.round_trip
+        return None if self._mux is None else self._mux.presence.round_trip
 
     def open(self, tunnel_id: str, protocol: IProtocol, failed: Failed) -> Dialing:
         """Connect a protocol to a tunnel's target."""

@@ -6,7 +6,7 @@ is in :mod:`aluvia.wire.frames`, what a stream is in :mod:`aluvia.net.mux_stream
 order they are written in :mod:`aluvia.net.mux_writer`.
 
 Either side asks every so often whether the other is there, and answers. A carrier that brings
-nothing for longer than it may is dead, whatever TCP says.
+nothing for longer than it may is dead, whatever TCP says (:mod:`aluvia.net.mux_presence`).
 
 .. code-block:: text
 
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import math
 import typing
 
 from twisted.internet.error import ConnectionLost
@@ -33,6 +34,8 @@ from aluvia.net.accept import Sweep
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.mux_opening import Incoming, NotOpened, Opening, lost_carrier, refusal
+from aluvia.net.mux_outgoing import Outgoing
+from aluvia.net.mux_presence import Presence
 from aluvia.net.mux_stream import Stream
 from aluvia.net.mux_writer import Carrier, FrameWriter
 from aluvia.net.readiness import readiness_of
@@ -56,10 +59,7 @@ from aluvia.wire.frames import (
     window_frame,
 )
 
-__all__ = ["CLOSING_SECONDS", "PROBE_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
-
-#: For a peer that is probed to say anything; seconds.
-PROBE_SECONDS = 5.0
+__all__ = ["CLOSING_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
 
 #: For the peer's end of a stream whose end here is through; seconds.
 CLOSING_SECONDS = 60.0
@@ -104,7 +104,7 @@ class Mux:
     :param most_streams: at once.
     :ivar writer: the carrier's producer.
     :ivar streams: those that are not over, by number.
-    :ivar round_trip: of the last ping; seconds, None before one was answered.
+    :ivar presence: whether the peer is there.
     """
 
     def __init__(
@@ -121,17 +121,14 @@ class Mux:
         most_streams: int = 1_024,
     ) -> None:
         self.streams: dict[int, Stream] = {}
-        self.round_trip: float | None = None
         self.state = State.OPEN
         self.deadline = sweep.now
         self.writer = FrameWriter(carrier, readiness_of(reactor), self._break)
+        self.presence = Presence(self._ping_it, reactor, sweep.now, ping_seconds, silence_seconds)
         self._owner = owner
         self._reactor = reactor
         self._sweep = sweep
         self._opens = opens
-        self._ping_seconds = ping_seconds
-        # The sweep looks once a second: this much earlier it is noticed in time.
-        self._silence_seconds = silence_seconds - 1.0
         self._open_seconds = open_seconds
         self._most_streams = most_streams
         self._reader = FrameReader()
@@ -140,17 +137,13 @@ class Mux:
         self._incoming: dict[int, Incoming] = {}
         self._closing: dict[int, float] = {}
         self._calls: list[collections.abc.Callable[[], object]] = []
-        self._heard = self._asked = sweep.now
-        self._probed: float | None = None
-        self._pings = 0
-        self._pinged: tuple[bytes, float] | None = None
         self._drain_asked = False
         sweep.watch(self)
 
     @property
     def silent_for(self) -> float:
         """How long the peer has said nothing, up to a look of the sweep; seconds."""
-        return self._sweep.now - self._heard
+        return self._sweep.now - self.presence.heard
 
     # The side that opens streams.
 
@@ -176,15 +169,10 @@ class Mux:
         return opening
 
     def probe(self) -> None:
-        """See whether the peer is there: it has :data:`PROBE_SECONDS` to say anything."""
-        if self.state is State.OVER or self._probed is not None:
-            return
-        now = self._sweep.now
-        self._probed = now
-        # What it has said until now does not count; the clock is that coarse.
-        self._heard = min(self._heard, now - 1.0)
-        self.deadline = min(self.deadline, now + PROBE_SECONDS)
-        self._ask(now)
+        """See whether the peer is there: it has a few seconds to say anything."""
+        if self.state is not State.OVER:
+            self.presence.probe(self._sweep.now)
+            self.deadline = min(self.deadline, self.presence.deadline)
 
     # The end.
 
@@ -224,7 +212,7 @@ class Mux:
 
     def received(self, data: bytes) -> None:
         """Bytes of the peer's frames."""
-        self._heard = self._sweep.now
+        self.presence.heard = self._sweep.now
         try:
             for kind, id, payload in self._reader.receive(data):
                 if self.state is State.OVER:
@@ -238,7 +226,7 @@ class Mux:
 
     def deadline_passed(self, now: float) -> None:
         """See whether the peer is there, and whose time is over."""
-        if now - self._heard >= self._silence_seconds or self._is_not_there(now):
+        if not self.presence.look(now):
             self._break(Code.NO_ERROR, "Nothing was heard for too long.")
             return
         for id, opening in [*self._opening.items()]:
@@ -249,48 +237,31 @@ class Mux:
                 stream = self.streams[id]
                 self.reset(stream, Code.CANCELLED, "")
                 stream.lost(_RESET)
-        if now - self._asked >= self._ping_seconds:
-            self._ask(now)
         self.deadline = min(
-            self._asked + self._ping_seconds,
-            self._heard + self._silence_seconds,
+            self.presence.deadline,
             *(each.deadline for each in self._opening.values()),
             *self._closing.values(),
-            *(() if self._probed is None else (self._probed + PROBE_SECONDS,)),
+            math.inf,
         )
-
-    def _is_not_there(self, now: float) -> bool:
-        """Whether it was probed, and has said nothing since."""
-        probed = self._probed
-        if probed is not None and self._heard >= probed:
-            self._probed = None
-        return self._probed is not None and now - self._probed >= PROBE_SECONDS
-
-    def _ask(self, now: float) -> None:
-        self._asked = now
-        self._pings += 1
-        payload = self._pings.to_bytes(8, "big")
-        self._pinged = payload, self._reactor.seconds()
-        self.writer.tell(ping_frame(payload))
 
     # What streams tell.
 
-    def to_send(self, stream: Stream) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+    def to_send(self, stream: Outgoing) -> None:
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         self.writer.add(stream)
 
     def grant(self, stream: Stream, credit: int) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         self.writer.tell(window_frame(stream.id, credit))
 
     def reset(self, stream: Stream, code: Code, reason: str) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         if stream.id in self.streams:
             self.writer.tell(rst_frame(stream.id, code, reason))
             self.finished(stream)
 
     def finished(self, stream: Stream) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         id = stream.id
         if self.streams.pop(id, None) is not None:
             self._opening.pop(id, None)
@@ -300,12 +271,12 @@ class Mux:
                 self.later(self._perhaps_drained)
 
     def closing(self, stream: Stream) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         self._closing[stream.id] = until = self._sweep.now + CLOSING_SECONDS
         self.deadline = min(self.deadline, until)
 
     def later(self, call: collections.abc.Callable[[], object]) -> None:
-        """See :class:`~aluvia.net.mux_stream.Muxed`."""
+        """See :class:`~aluvia.net.mux_outgoing.Muxed`."""
         self._calls.append(call)
         if len(self._calls) == 1:
             self._reactor.callLater(0, self._call)
@@ -379,9 +350,7 @@ class Mux:
         self.writer.answer(payload)
 
     def _pong(self, id: int, payload: bytes) -> None:
-        if self._pinged is not None and self._pinged[0] == payload:
-            self.round_trip = self._reactor.seconds() - self._pinged[1]
-            self._pinged = None
+        self.presence.answered(payload)
 
     def _goaway(self, id: int, payload: bytes) -> None:
         last, code, reason = read_goaway(payload)
@@ -399,6 +368,9 @@ class Mux:
             raise FrameViolation("A frame is for a stream that was never opened.")
 
     # Inside.
+
+    def _ping_it(self, payload: bytes) -> None:
+        self.writer.tell(ping_frame(payload))
 
     def _break(self, code: Code, reason: str) -> None:
         if self.state is not State.OVER:

@@ -11,10 +11,10 @@ One stream of a :class:`~aluvia.net.mux.Mux`: a transport for protocols, with cr
 
     both ENDED, an RST either way, or the carrier lost: over, and ``connectionLost``
 
-What is written waits here until there is credit, and the mux's turn has come to it; over
-:data:`HIGH_WATER` its producer is paused. What comes while the protocol reads nothing waits here as
-well: there is no more of it than credit was given for, and credit is given again for what was
-delivered, half a window at a time.
+What is written waits until there is credit, and the mux's turn has come to it
+(:mod:`aluvia.net.mux_outgoing`). What comes while the protocol reads nothing waits here: there is
+no more of it than credit was given for, and credit is given again for what was delivered, half a
+window at a time.
 
 It has the manners of a TCP transport, so that whatever works over one works here: a protocol that
 knows half-closes (``IHalfCloseableProtocol``) is told of a FIN, for another one a FIN is the end;
@@ -41,22 +41,11 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from aluvia.net.mux_outgoing import Muxed, Outgoing
 from aluvia.net.transport import ABORTED, DONE
-from aluvia.wire.frames import (
-    FRAME_DATA_BYTES,
-    INITIAL_CREDIT,
-    MOST_CREDIT,
-    Code,
-    FrameViolation,
-    data_frame,
-    fin_frame,
-)
+from aluvia.wire.frames import INITIAL_CREDIT, Code, FrameViolation, fin_frame
 
-__all__ = ["HIGH_WATER", "LOW_WATER", "Muxed", "Stream", "StreamAddress"]
-
-#: Above so many bytes that are queued a producer is paused; below so many it is resumed.
-HIGH_WATER = 65_536
-LOW_WATER = 32_768
+__all__ = ["Stream", "StreamAddress"]
 
 #: Credit is given again for so many bytes.
 _CREDIT_STEP = INITIAL_CREDIT // 2
@@ -75,98 +64,41 @@ class StreamAddress:
     port: int = 0
 
 
-class Muxed(typing.Protocol):
-    """The mux, as its streams see it."""
-
-    def to_send(self, stream: Stream) -> None:
-        """It has something to send, and had nothing before."""
-
-    def grant(self, stream: Stream, credit: int) -> None:
-        """Let the peer send so much more."""
-
-    def reset(self, stream: Stream, code: Code, reason: str) -> None:
-        """Tell the peer that it is over. The stream is forgotten."""
-
-    def finished(self, stream: Stream) -> None:
-        """Both directions have ended. The stream is forgotten."""
-
-    def closing(self, stream: Stream) -> None:
-        """Its protocol is gone, and the peer's end has yet to come."""
-
-    def later(self, call: collections.abc.Callable[[], object]) -> None:
-        """Call it when this turn is through."""
-
-
 @implementer(ITransport, IConsumer, IPushProducer, IHalfCloseableDescriptor)
-class Stream:
+class Stream(Outgoing):
     """
     One stream.
 
-    :ivar id: its number.
     :ivar name: the name in its OPEN.
     :ivar protocol: to whom it belongs; None when it is over.
-    :ivar connected: whether bytes may be written: it was accepted, and is not over.
-    :ivar disconnecting: whether its end was asked for.
-    :ivar over: whether nothing of it comes or goes any more.
     """
 
     __slots__ = (
-        "_at",
         "_consumed",
-        "_credit",
         "_deaf",
         "_delivering",
         "_end_told",
         "_fin_received",
-        "_fin_sent",
         "_granted",
         "_inbox",
         "_inbox_later",
-        "_mux",
         "_paused",
-        "_producer",
-        "_producer_paused",
-        "_queue",
-        "_queued",
-        "_streaming",
-        "_write_ending",
-        "connected",
-        "disconnecting",
-        "id",
-        "in_line",
         "name",
-        "over",
         "protocol",
     )
 
     def __init__(self, mux: Muxed, id: int, name: str) -> None:
-        self.id = id
+        super().__init__(mux, id)
         self.name = name
         self.protocol: typing.Any = None
-        self.connected = False
-        self.disconnecting = False
-        self.over = False
-        #: The mux's: whether it waits for its turn.
-        self.in_line = False
-        self._mux = mux
-        # What may be sent; the peer says so with its first WINDOW, or its OPEN.
-        self._credit = 0
         # What may yet come.
         self._granted = INITIAL_CREDIT
         self._consumed = 0
-        self._queue: collections.deque[bytes] = collections.deque()
-        self._at = 0  # how much of the first one is out
-        self._queued = 0
         self._inbox: collections.deque[bytes] = collections.deque()
         self._inbox_later = False
         self._delivering = False
         self._paused = False
         self._deaf = False
-        self._producer: typing.Any = None
-        self._streaming = False
-        self._producer_paused = False
-        self._write_ending = False
-        self._fin_sent = False
         self._fin_received = False
         self._end_told = False
 
@@ -174,49 +106,7 @@ class Stream:
         """Name the protocol and the stream."""
         return f"<Stream {self.id} {self.name!r} {type(self.protocol).__name__}>"
 
-    # Writing.
-
-    def write(self, data: bytes) -> None:
-        """Send it, behind what was written before, as there is credit."""
-        if not data or self.over or self.disconnecting or self._write_ending:
-            return
-        self._queue.append(data)
-        self._queued += len(data)
-        if self._credit and not self.in_line:
-            self._mux.to_send(self)
-        if self._queued > HIGH_WATER and self._producer is not None and not self._producer_paused:
-            self._producer_paused = True
-            self._producer.pauseProducing()
-
-    def writeSequence(self, iovec: collections.abc.Iterable[bytes]) -> None:
-        """Write the parts as one."""
-        self.write(b"".join(iovec))
-
-    @property
-    def queued(self) -> bool:
-        """Whether something that was written is not out yet."""
-        return self._queued > 0
-
-    def registerProducer(self, producer: typing.Any, streaming: bool) -> None:
-        """Tell it when to pause and when to resume; or ask it for more when nothing is queued."""
-        if self._producer is not None:
-            raise RuntimeError("there is a producer already")
-        if self.over or self.disconnecting:
-            producer.stopProducing()
-            return
-        self._producer = producer
-        self._streaming = streaming
-        self._producer_paused = not streaming
-        if not streaming:
-            producer.resumeProducing()
-        elif self._queued > HIGH_WATER:
-            self._producer_paused = True
-            producer.pauseProducing()
-
-    def unregisterProducer(self) -> None:
-        """Nobody produces any more."""
-        self._producer = None
-        self._producer_paused = False
+    # Ending.
 
     def loseWriteConnection(self) -> None:
         """End what we send, behind what is queued."""
@@ -281,58 +171,19 @@ class Stream:
 
     # What the mux tells.
 
-    def may_send(self) -> bool:
-        """Whether a turn would be of use."""
-        if self._queued:
-            return self._credit > 0
-        return self._write_ending and not self._fin_sent
-
     def take(self) -> bytes:
         """Its next frame: one turn's. Only where :meth:`may_send` says so."""
-        if not self._queued:
-            self._fin_sent = True
-            if self.disconnecting or self._end_told:
-                self._mux.later(self._ended_by_us)
-            return fin_frame(self.id)
-        data = self._next_piece(min(self._credit, FRAME_DATA_BYTES))
-        self._queued -= len(data)
-        self._credit -= len(data)
-        if self._producer_paused and self._queued <= (LOW_WATER if self._streaming else 0):
-            self._mux.later(self._resume_producer)
-        return data_frame(self.id, data)
-
-    def _next_piece(self, most: int) -> bytes:
-        """What is queued first, so many bytes of it at the most."""
-        queue = self._queue
-        parts = []
-        while most and queue:
-            first, at = queue[0], self._at
-            if len(first) - at > most:
-                parts.append(first[at : at + most])
-                self._at = at + most
-                break
-            parts.append(first[at:] if at else first)
-            most -= len(first) - at
-            self._at = 0
-            queue.popleft()
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        if self._queued:
+            return self.next_data()
+        self._fin_sent = True
+        if self.disconnecting or self._end_told:
+            self._mux.later(self._ended_by_us)
+        return fin_frame(self.id)
 
     def accepted(self, protocol: IProtocol) -> None:
         """It is connected, and this protocol's."""
         self.protocol = protocol
         self.connected = True
-
-    def credit_received(self, credit: int) -> None:
-        """
-        The peer takes so much more.
-
-        :raises FrameViolation: that is more than there can be.
-        """
-        self._credit += credit
-        if self._credit > MOST_CREDIT:
-            raise FrameViolation("A stream was given too much credit.")
-        if self._queued and not self.in_line:
-            self._mux.to_send(self)
 
     def data_received(self, data: bytes) -> None:
         """
@@ -433,12 +284,6 @@ class Stream:
             self._mux.closing(self)
             self.connected = False
             self._tell(DONE)
-
-    def _resume_producer(self) -> None:
-        if self._producer_paused and self._producer is not None and not self.over:
-            if self._streaming:
-                self._producer_paused = False
-            self._producer.resumeProducing()
 
     def _forget(self) -> None:
         self.over = True

@@ -22,7 +22,7 @@ import typing
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from aluvia.net.mux_stream import Stream
+from aluvia.net.mux_outgoing import Outgoing
 from aluvia.net.readiness import Readiness, WatchedByReactor
 from aluvia.wire.frames import Code, pong_frame
 
@@ -79,7 +79,7 @@ class FrameWriter:
         self._carrier = carrier
         self._readiness = readiness
         self._broken = broken
-        self._line: collections.deque[Stream] = collections.deque()
+        self._line: collections.deque[Outgoing] = collections.deque()
         self._control: list[bytes] = []
         self._pong: bytes | None = None
         self._corked = False
@@ -87,7 +87,7 @@ class FrameWriter:
         self._sending = False
         self._over = False
 
-    def add(self, stream: Stream) -> None:
+    def add(self, stream: Outgoing) -> None:
         """It has something to send."""
         if not stream.in_line:
             stream.in_line = True

@@ -8,9 +8,10 @@ import hashlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aluvia.net.mux import CLOSING_SECONDS, PROBE_SECONDS
+from aluvia.net.mux import CLOSING_SECONDS
 from aluvia.net.mux_opening import Incoming
-from aluvia.net.mux_stream import HIGH_WATER, LOW_WATER
+from aluvia.net.mux_outgoing import HIGH_WATER, LOW_WATER
+from aluvia.net.mux_presence import PROBE_SECONDS
 from aluvia.net.mux_writer import MESSAGE_BYTES, MOST_CONTROL_FRAMES, WRITE_BYTES
 from aluvia.net.test.muxes import Ear, HalfEar, MuxCase
 from aluvia.wire.frames import (
@@ -455,7 +456,7 @@ class SilenceTests(MuxCase):
         self.pair()
         self.pass_seconds(300)
         self.assertEqual((self.hub_is.faults, self.agent_is.faults), ([], []))
-        self.assertEqual(self.hub.round_trip, 0.0)
+        self.assertEqual(self.hub.presence.round_trip, 0.0)
 
     def test_probed(self) -> None:
         """A peer that is there stays; one that is not is found out sooner."""
