@@ -119,4 +119,5 @@ BARS = (
         added=True,
     ),
     _tunnel("tunnel, 64 connections, p99", "tunnel-get", 1.0, "ssh -R", figure="p99_us"),
+    _tunnel("tunnel, idle agent, KB", "tunnel-agents", 60.0, figure="kb_per_agent"),
 )

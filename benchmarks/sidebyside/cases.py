@@ -85,7 +85,8 @@ class Case:
     ``cost`` is the figure that is compared, per unit of work: processor seconds times
     ``cost_factor``; ``rate_factor`` makes units per second the rate that is shown. An ``idle`` case
     holds its tunnels open and counts memory and descriptors instead; ``rules`` asks nothing of a
-    proxy: it times decisions in its Python (``rules.py``), as many as the work counts.
+    proxy: it times decisions in its Python (``rules.py``), as many as the work counts; ``agents``
+    connects as many to a hub (``agents.py``), and counts its memory.
 
     Cases of the ``edge`` group are about reverse proxies; with ``tls`` they are asked over TLS.
     """
@@ -101,7 +102,7 @@ class Case:
     cost_factor: float = 1e6
     rate_factor: float = 1.0
     through_parent: bool = False
-    kind: Literal["load", "idle", "rules"] = "load"
+    kind: Literal["load", "idle", "rules", "agents"] = "load"
     holds: str = "tunnel"
     group: Group = "forward"
     tls: bool = False

@@ -28,6 +28,7 @@ from .cases import Case, Variant, Work
 from .peers import BUILD, HERE, TOKEN, Aluvia, Parent, Peer, Setting, rule_for
 from .processes import LOOPBACK, DidNotStartError, Server, free_port
 from .sites import KeyPairFiles, Site, self_signed
+from .tunnels import HUB_FILE
 
 DEADLINE_SECONDS = 180
 SETTLE_SECONDS = 0.3  # for the last closes of a turn
@@ -92,12 +93,16 @@ class Bench:
     def start(self, entrant: Entrant) -> Server:
         """Start a peer on a free port."""
         port = free_port()
-        folder = self.folder / entrant.name.replace(", ", "-").replace(" ", "-")
+        folder = self.folder_of(entrant)
         folder.mkdir(exist_ok=True)
         variant = entrant.variant
         site = Site(self.backends[: variant.backends], variant.routes, self.pair)
         setting = Setting(port, folder, self.parent, self.control_plane, site)
         return Server.start(entrant.peer.name, entrant.peer.command(setting), port, folder)
+
+    def folder_of(self, entrant: Entrant) -> Path:
+        """Where a peer's files are."""
+        return self.folder / entrant.name.replace(", ", "-").replace(" ", "-")
 
     def tunnels_of_parent(self) -> int:
         """How many tunnels the parent has opened."""
@@ -195,23 +200,37 @@ def _loaded_turn(at: Bench, case: Case, work: Work, server: Server) -> dict[str,
     }
 
 
-def _idle_turn(at: Bench, case: Case, work: Work, server: Server) -> dict[str, float]:
+def _load_held(at: Bench, work: Work, server: Server, entrant: Entrant) -> list[str]:
+    return at.load_command(work, server)
+
+
+def _agents_held(at: Bench, work: Work, server: Server, entrant: Entrant) -> list[str]:
+    if not isinstance(entrant.peer, Aluvia):
+        raise TurnFailedError("it has no agents like these")
+    program = str(HERE / "agents.py")
+    return [entrant.peer.python, program, str(at.folder_of(entrant) / HUB_FILE), str(work.count)]
+
+
+def _held_turn(
+    at: Bench, case: Case, work: Work, server: Server, command: list[str]
+) -> dict[str, float]:
     """What a peer holds for what is open and silent, and what stays after it."""
     time.sleep(IDLE_SETTLE_SECONDS)
     memory, descriptors = resident_bytes(server.pid), open_descriptors(server.pid)
     with subprocess.Popen(
-        at.load_command(work, server),
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    ) as load:
-        assert load.stdout and load.stderr
-        line = load.stdout.readline()  # bounded by the load's own deadline
-        _answer(server, line, "" if line else load.stderr.read())
+    ) as holder:
+        assert holder.stdout and holder.stderr
+        line = holder.stdout.readline()  # bounded by its own deadline
+        if case.kind == "idle" or not line:
+            _answer(server, line, "" if line else holder.stderr.read())
         time.sleep(IDLE_SETTLE_SECONDS)
         held_memory, held = resident_bytes(server.pid), open_descriptors(server.pid)
-        load.communicate(timeout=30)  # the end of its input lets go
+        holder.communicate(timeout=30)  # the end of its input lets go
     time.sleep(IDLE_SETTLE_SECONDS)
     return {
         f"kb_per_{case.holds}": (held_memory - memory) / work.count / 1000,
@@ -288,7 +307,9 @@ class _Comparison:
             return _loaded_turn(self.at, self.case, work, self.servers[entrant.name])
         server = self.start(entrant)
         try:
-            return _idle_turn(self.at, self.case, work, server)
+            held = _agents_held if self.case.kind == "agents" else _load_held
+            command = held(self.at, work, server, entrant)
+            return _held_turn(self.at, self.case, work, server, command)
         finally:
             server.stop()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .cases import AT_A_TIME, BYTES, MB, REQUESTS, Case, Work
+from .cases import AT_A_TIME, BYTES, MB, REQUESTS, Case, Column, Work
 from .sites import HOST
 
 _PEERS = ("direct", "ssh -R", "aluvia-tunnel-before", "aluvia-tunnel")
@@ -52,4 +52,21 @@ TUNNEL_CASES = (
     _bulk("tunnel-bulk", "Tunnel: one stream of 1 GB down, two in turn", 1),
     _bulk("tunnel-bulk-8", "Tunnel: eight streams of 125 MB down, twice", 8),
     _bulk("tunnel-upload", "Tunnel: one stream of 1 GB up, two in turn", 1, "--upload"),
+    Case(
+        name="tunnel-agents",
+        title="Tunnel: idle agents, inside TLS",
+        full=Work("agents", 1_000),
+        quick=Work("agents", 100),
+        warm_up=_work(16),
+        columns=(
+            Column("kb_per_agent", "KB per idle agent", 1),
+            Column("descriptors_per_agent", "descriptors per idle agent", 2),
+            Column("agents", "agents held"),
+        ),
+        peers=("aluvia-tunnel-before", "aluvia-tunnel"),
+        cost="kb_per_agent",
+        kind="agents",
+        holds="agent",
+        group="tunnel",
+    ),
 )

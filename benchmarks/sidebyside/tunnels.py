@@ -20,6 +20,9 @@ from .peers import BUILD, HERE, Aluvia, Setting, found, output_of, written
 from .processes import LOOPBACK, free_port
 from .sites import HOST, self_signed
 
+#: What ``agents.py`` reads, in a peer's folder.
+HUB_FILE = "hub.json"
+
 #: What ``both_ends.py`` reads.
 _Step = Mapping[str, object]
 
@@ -140,7 +143,7 @@ class AluviaTunnel(Aluvia):
         add = [self.python, "-m", "aluvia.cli.main", "agent-key", "add", "bench"]
         edge = {
             "--http": f"{LOOPBACK}:{setting.port}",
-            "--https": "off",
+            "--https": "none",
             "--api": f"{LOOPBACK}:{free_port()}",
             "--hub": f"{LOOPBACK}:{hub}",
             "--hub-cert": str(pair.certificate),
@@ -167,6 +170,9 @@ class AluviaTunnel(Aluvia):
                 "to": str(folder / "key"),
             },
         ]
+        # For agents.py, which is a load of its own.
+        where = {"port": hub, "certificate": str(pair.certificate), "key_file": f"{folder}/key"}
+        written(folder / HUB_FILE, [json.dumps(where)])
         servers = [
             {"command": self._twistd("aluvia-edge", edge), "port": hub},
             {"command": self._twistd("aluvia-agent", agent), "port": 0},
