@@ -140,7 +140,7 @@ class AluviaTunnel(Aluvia):
         backends = [{"endpoint": "tunnel:app"}]
         route = {"id": "r", "vHost": HOST, "backends": backends, "reqActiveLength": 10_000}
         routes = written(folder / "routes.json", [json.dumps({"routes": [route]})])
-        add = [self.python, "-m", "aluvia.cli.main", "agent-key", "add", "bench"]
+        add = [str(self.twistd.with_name("aluvia")), "agent-key", "add", "bench"]
         edge = {
             "--http": f"{LOOPBACK}:{setting.port}",
             "--https": "none",
