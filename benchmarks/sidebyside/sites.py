@@ -8,6 +8,7 @@ most of what a handshake costs.
 from __future__ import annotations
 
 import datetime
+import ipaddress
 from pathlib import Path
 
 import attrs
@@ -15,6 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from .processes import LOOPBACK
 
 HOST = "bench.test"
 VALID = datetime.timedelta(days=2)
@@ -45,9 +48,10 @@ class Site:
 
 
 def self_signed(folder: Path) -> KeyPairFiles:
-    """Make a key and a certificate for :data:`HOST`, as files of ``folder``."""
+    """Make a key and a certificate for :data:`HOST` and loopback, as files of ``folder``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    names = [x509.DNSName(HOST), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -57,7 +61,7 @@ def self_signed(folder: Path) -> KeyPairFiles:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - VALID)
         .not_valid_after(now + VALID)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )
     pair = KeyPairFiles(folder / "certificate.pem", folder / "key.pem")
