@@ -45,6 +45,7 @@ if typing.TYPE_CHECKING:
     from aluvia.edge.backends import Place
     from aluvia.edge.certificates import Presented
     from aluvia.edge.reverse import ReverseProxy
+    from aluvia.edge.visitor_tokens import LastShown
     from aluvia.upstreams.members import Member
     from aluvia.wire.headers import Fields
 
@@ -75,6 +76,7 @@ class Downstream:
     The application of one connection.
 
     :param secure: whether it is inside TLS, which ends here.
+    :ivar last_shown: what its last request showed, if that was for a tunnel.
     :ivar outgoing: what its last request became.
     """
 
@@ -95,6 +97,7 @@ class Downstream:
         "_server_name",
         "_trusted",
         "connection_id",
+        "last_shown",
         "outgoing",
         "proxy",
     )
@@ -102,6 +105,7 @@ class Downstream:
     def __init__(self, proxy: ReverseProxy, *, secure: bool) -> None:
         self.proxy = proxy
         self.connection_id = ""
+        self.last_shown: LastShown | None = None
         self.outgoing = Outgoing()
         self._secure = secure
         self._client: Client | None = None

@@ -32,7 +32,7 @@ from aluvia.edge.path_mode import rewritten
 from aluvia.edge.request_fields import Client, hyphened
 from aluvia.edge.tunnel_answers import PROXER_REQUEST_ID, day_over, in_words, with_id
 from aluvia.edge.verdicts import Denied
-from aluvia.edge.visitor_tokens import TOKEN_FIELD, shown_by
+from aluvia.edge.visitor_tokens import TOKEN_FIELD, LastShown
 from aluvia.forwarding.passage import ANSWERED, DIALLING
 from aluvia.upstreams.members import Health, Member
 
@@ -82,7 +82,9 @@ class TunnelPassage(EdgePassage):
         began: float,
         visit: Visit | None = None,
     ) -> None:
-        shown = shown_by(head, target)
+        if down.last_shown is None:
+            down.last_shown = LastShown()
+        shown = down.last_shown.of(head, target)
         super().__init__(
             down,
             client,

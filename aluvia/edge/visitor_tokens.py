@@ -31,7 +31,7 @@ from aluvia.edge.request_fields import hyphened
 from aluvia.wire.head import RequestHead
 from aluvia.wire.headers import Field
 
-__all__ = ["TOKEN_FIELD", "Shown", "VisitorTokens", "shown_by"]
+__all__ = ["TOKEN_FIELD", "LastShown", "Shown", "VisitorTokens"]
 
 TOKEN_FIELD = b"x-proxer-tunnel-token"
 TOKEN_PARAMETER = b"access_token"
@@ -57,33 +57,57 @@ class Shown:
     cookies: tuple[Field, ...] = attrs.field(default=(), repr=False)
 
 
-def shown_by(head: RequestHead, target: bytes) -> Shown:
-    """Take off what a visitor shows. The same head, where there is nothing."""
-    target, asked = _without_parameter(target)
-    tokens: list[bytes] = []
-    cookies: list[Field] = []
-    fields: list[Field] = []
-    changed = False
-    for field in head.fields:
-        name, value = field
-        lowered = name.lower()
-        if lowered == b"cookie" and COOKIE_PREFIX in value:
-            value = _without_cookies(value, cookies)
-        elif lowered == b"referer":
-            value = _without_parameter(value)[0]
-        elif hyphened(name) == TOKEN_FIELD:
-            if lowered == TOKEN_FIELD:
-                tokens.append(value)
-            value = b""
-        else:
-            fields.append(field)
-            continue
-        changed = changed or value != field[1] or not value
-        if value:
-            fields.append((name, value))
-    if changed:
-        head = attrs.evolve(head, fields=fields)
-    return Shown(head, target, tuple(tokens), tuple(asked), tuple(cookies))
+class LastShown:
+    """
+    Takes off what visitors show, for the requests of one connection.
+
+    Where a head's fields are those of the last one, they are not looked through again
+    (:class:`aluvia.wire.remembered.LastRequestHead` gives the same object).
+    """
+
+    __slots__ = ("_cookies", "_fields", "_kept", "_tokens")
+
+    def __init__(self) -> None:
+        self._fields: list[Field] | None = None
+        self._kept: list[Field] = []
+        self._tokens: tuple[bytes, ...] = ()
+        self._cookies: tuple[Field, ...] = ()
+
+    def of(self, head: RequestHead, target: bytes) -> Shown:
+        """What a request shows, and the request without it. The same head, where that is none."""
+        if head.fields is not self._fields:
+            self._look_through(head.fields)
+        if self._kept is not head.fields:
+            head = attrs.evolve(head, fields=self._kept)
+        asked: typing.Sequence[bytes] = ()
+        if b"?" in target:
+            target, asked = _without_parameter(target)
+        return Shown(head, target, self._tokens, tuple(asked), self._cookies)
+
+    def _look_through(self, given: list[Field]) -> None:
+        tokens: list[bytes] = []
+        cookies: list[Field] = []
+        fields: list[Field] = []
+        for field in given:
+            name, value = field
+            lowered = name.lower()
+            if lowered == b"cookie" and COOKIE_PREFIX in value:
+                value = _without_cookies(value, cookies)
+            elif lowered == b"referer":
+                value = _without_parameter(value)[0]
+            elif hyphened(name) == TOKEN_FIELD:
+                if lowered == TOKEN_FIELD:
+                    tokens.append(value)
+                value = b""
+            else:
+                fields.append(field)
+                continue
+            if value:
+                fields.append((name, value))
+        self._fields = given
+        self._kept = given if fields == given else fields
+        self._tokens = tuple(tokens)
+        self._cookies = tuple(cookies)
 
 
 class VisitorTokens:

@@ -35,6 +35,7 @@ class Exchanged:
     answer: bytes
     answer_chunked: bool
     informational: int
+    identified: bool
 
     def request_bytes(self) -> bytes:
         """As h11 writes it."""
@@ -42,6 +43,9 @@ class Exchanged:
         fields = [("Host", "x")]
         if self.body is not None:
             fields.append(_framing(self.body, self.chunked))
+        if self.identified:
+            # Behind the others, as the edge writes it.
+            fields.append(("X-Request-ID", f"id-{id(self)}"))
         request = h11.Request(method=self.method, target=self.path + "?q=canary", headers=fields)
         return _sent(connection, request, self.body or b"")
 
@@ -95,6 +99,7 @@ exchanges = some.builds(
     answer=some.binary(max_size=40),
     answer_chunked=some.booleans(),
     informational=some.integers(0, 2),
+    identified=some.booleans(),
 )
 
 

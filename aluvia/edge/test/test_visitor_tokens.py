@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.edge.visitor_tokens import Shown, VisitorTokens, shown_by
+from aluvia.edge.visitor_tokens import LastShown, Shown, VisitorTokens
 from aluvia.wire.head import RequestHead, parse_request_head
 from aluvia.wire.headers import Field
 from aluvia.wire.limits import DEFAULT_LIMITS
@@ -36,12 +36,12 @@ class TakenOffTests(SynchronousTestCase):
             b"/?q=a?access_token=x": b"/?q=a?access_token=x",
             b"/access_token=x": b"/access_token=x",
         }.items():
-            self.assertEqual(shown_by(head(), came).target, goes, came)
+            self.assertEqual(LastShown().of(head(), came).target, goes, came)
 
     def test_nothing(self) -> None:
         """Where there is nothing to take off the head is the same one."""
         same = head(b"Cookie: a=1", b"Referer: http://a/?b=1", b"Accept: */*")
-        self.assertIs(shown_by(same, b"/?a").head, same)
+        self.assertIs(LastShown().of(same, b"/?a").head, same)
 
     def test_fields(self) -> None:
         """Look-alikes of the field go, too, but count for nothing."""
@@ -54,7 +54,7 @@ class TakenOffTests(SynchronousTestCase):
             b"Referer: http://a/?access_token=x",
             b"Accept: */*",
         )
-        shown = shown_by(came, b"/")
+        shown = LastShown().of(came, b"/")
         fields: list[Field] = [
             (b"Host", b"a"),
             (b"Cookie", b"b=2; aluvia_tunnel_d"),
@@ -66,6 +66,17 @@ class TakenOffTests(SynchronousTestCase):
         names = [b"aluvia_tunnel_a", b"aluvia_tunnel_c", b"aluvia_tunnel_a"]
         self.assertEqual([name for name, _ in shown.cookies], names)
         self.assertNotIn("three", repr(shown).replace(repr(shown.head), ""))
+
+    def test_the_same_fields_again(self) -> None:
+        """What one request shows is not another's, on the same connection."""
+        last = LastShown()
+        came = head(b"X-Proxer-Tunnel-Token: one", b"Accept: */*")
+        first = last.of(came, b"/?access_token=x")
+        again = last.of(came.again(b"/b"), b"/b")
+        self.assertEqual((first.tokens, again.tokens), ((b"one",), (b"one",)))
+        self.assertEqual((first.asked, again.asked), ((b"x",), ()))
+        self.assertEqual(again.head.fields, [(b"Host", b"a"), (b"Accept", b"*/*")])
+        self.assertEqual(last.of(head(b"Accept: */*"), b"/").tokens, ())
 
 
 class VisitorTokensTests(SynchronousTestCase):
