@@ -125,7 +125,8 @@ class DoorService(Service, abc.ABC):
         async def come_up() -> None:
             nonlocal where
             self._supervision.starting(lambda: stop_once(self.reactor))
-            self._set_signal(signal.SIGHUP, self._hung_up)
+            if hasattr(signal, "SIGHUP"):  # Not on Windows.
+                self._set_signal(signal.SIGHUP, self._hung_up)
             where = await self.come_up()
             if self._stopping is not None:
                 # Something on the way did not hear that nobody waits for it any more.
