@@ -27,9 +27,10 @@ class Admin:
     Proxies that the environment names are not used: one of them may be the very one that is asked.
 
     :param url: ``http://HOST:PORT``.
+    :param hint: for people, where another one would be said.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, hint: str = "--admin-port says where another one is") -> None:
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -38,6 +39,7 @@ class Admin:
         if host is None or parts.scheme != "http" or parts.path.strip("/"):
             raise CommandError(f"{url!r} is no http://HOST:PORT", USAGE)
         self.url = f"http://{parts.netloc}"
+        self._hint = hint
         self._host = host
         self._port = DEFAULT_PORT if port is None else port
 
@@ -55,8 +57,7 @@ class Admin:
         except (OSError, http.client.HTTPException) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else repr(error)
             raise CommandError(
-                f"no proxy answers at {self.url}: {why} (--admin-port says where another one is)",
-                UNAVAILABLE,
+                f"no proxy answers at {self.url}: {why} ({self._hint})", UNAVAILABLE
             ) from None
         finally:
             connection.close()

@@ -8,7 +8,7 @@ import sys
 import typing
 
 from aluvia import __version__
-from aluvia.cli import account, agent_key, doctor, explain, hash_password, lint, run, status
+from aluvia.cli import account, agent_key, doctor, explain, hash_password, lint, ready, run, status
 from aluvia.cli.command import CommandError, Parser
 from aluvia.process.statuses import BROKEN_PIPE, INTERRUPTED, UNAVAILABLE, USAGE
 from aluvia.telemetry.logs import escape
@@ -56,7 +56,7 @@ def parse(words: list[str]) -> typing.Any:
     )
     parser.add_argument("--version", action="version", version=f"aluvia {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for command in (run, explain, lint, status, doctor, account, agent_key, hash_password):
+    for command in (run, explain, lint, status, ready, doctor, account, agent_key, hash_password):
         command.add(commands)
     if not words:
         parser.print_help(sys.stderr)

@@ -16,10 +16,42 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
+__all__ = ["PortFile", "read", "runs"]
+
 log = Logger()
 
-#: More than this is no port file of ours.
-FILE_BYTES = 4_096
+#: More than this is no port file of ours. (An agent's names all of its tunnels.)
+FILE_BYTES = 1_048_576
+
+
+def read(path: Path) -> dict[str, typing.Any] | None:
+    """
+    What a port file says, ``pid`` in any case; None if it is none.
+
+    :raises OSError: it is not there, or not to be read.
+    """
+    if not path.is_file() and path.exists():
+        # A pipe, say, on which we would wait for ever.
+        return None
+    with path.open("rb") as file:
+        data = file.read(FILE_BYTES)
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    pid = content.get("pid") if isinstance(content, dict) else None
+    return content if isinstance(pid, int) and 0 < pid < 1 << 31 else None
+
+
+def runs(pid: int) -> bool:
+    """Whether there is a process of this id."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class PortFile:
@@ -35,17 +67,12 @@ class PortFile:
 
     def take_away_stale(self) -> None:
         """Remove a file whose writer is no more; leave one whose writer lives, or is not ours."""
-        if not self._path.is_file():
-            # A pipe, say, on which we would wait for ever.
-            return
         try:
-            with self._path.open("rb") as file:
-                content = json.loads(file.read(FILE_BYTES))
-        except (OSError, ValueError, RecursionError):
-            # Not there, not to be read, or no port file: whatever it is, writing it will tell.
+            content = read(self._path)
+        except OSError:
+            # Whatever it is, writing it will tell.
             return
-        pid = content.get("pid") if isinstance(content, dict) else None
-        if isinstance(pid, int) and 0 < pid < 1 << 31 and pid != os.getpid() and not _runs(pid):
+        if content is not None and content["pid"] != os.getpid() and not runs(content["pid"]):
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
 
@@ -82,13 +109,3 @@ class PortFile:
             pass
         except OSError as error:
             log.warn("The port file {path} stays behind: {error}", path=self._path, error=error)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

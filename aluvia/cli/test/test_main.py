@@ -50,7 +50,7 @@ class CallTests(ConsoleCase):
         status, stdout, _ = self.call("--help")
         self.assertEqual(0, status)
         for command in (
-            *("run", "explain", "lint", "status", "doctor"),
+            *("run", "explain", "lint", "status", "ready", "doctor"),
             *("account", "agent-key", "hash-password"),
         ):
             self.assertRegex(stdout, rf"(?m)^    {command}( |$)")
