@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import collections.abc
+import contextlib
 import datetime
 import functools
+import os
 import re
 import time
 import typing
+from pathlib import Path
 
 import attrs
 
@@ -15,13 +19,16 @@ from aluvia.cli.command import CommandError, Commands, Parser, add_command, prin
 from aluvia.cli.stored import ADD, LIST, add_arguments, opened, show_done, written_time
 from aluvia.hub.keys import AnyID
 from aluvia.hub.registration import tunnel_id
-from aluvia.process.statuses import USAGE
+from aluvia.process.statuses import CANNOT_CREATE, USAGE
 from aluvia.telemetry.logs import escape
 from aluvia.telemetry.written import table
 
 if typing.TYPE_CHECKING:
     from aluvia.store.agent_keys import AgentKey, NewKey
     from aluvia.store.database import Database
+
+#: The other action that makes a key.
+ROTATE = "rotate"
 
 _SECONDS = {"h": 3_600, "d": 86_400, "w": 604_800}
 
@@ -34,17 +41,23 @@ def add(commands: Commands) -> Parser:
         execute,
         "Say which agents may connect to a hub: add a key, put another one in its place, revoke "
         "it, or list them all.",
-        "[--db FILE] [--json] (add NAME [--publish ID]... [--exit] [--expires WHEN] | rotate NAME "
-        "| revoke NAME | list)",
+        "[--db FILE] [--json] (add NAME [--key-file FILE] [--publish ID]... [--exit] "
+        "[--expires WHEN] | rotate NAME [--key-file FILE] | revoke NAME | list)",
     )
     add_arguments(
         parser,
-        (ADD, "rotate", "revoke", LIST),
+        (ADD, ROTATE, "revoke", LIST),
         "add: print a key, which is not shown again; rotate: print another one that may do the "
         "same, in its place; a hub that runs sees any change in a second, and ends the sessions "
         "of agents that may not stay",
         "A-Z, a-z, 0-9, _, . and -: what you call it",
         "edge",
+    )
+    parser.add_argument(
+        "--key-file",
+        metavar="FILE",
+        help="write the key there, for its owner alone, and print nothing of it; add makes the "
+        "file, rotate may replace it",
     )
     parser.add_argument(
         "--publish",
@@ -68,7 +81,7 @@ def execute(arguments: argparse.Namespace) -> int:
     now = time.time()
     may = _what_it_may(arguments, now)
     with opened("agent-key", arguments) as database:
-        say = _perform(database, arguments.action, arguments.name, now, may, arguments.json)
+        say = _perform(database, arguments, now, may)
     say()
     return 0
 
@@ -80,6 +93,8 @@ def _what_it_may(arguments: argparse.Namespace, now: float) -> dict[str, typing.
         raise CommandError(
             f"agent-key {arguments.action} takes no --publish, --exit or --expires", USAGE
         )
+    if arguments.key_file is not None and arguments.action not in (ADD, ROTATE):
+        raise CommandError(f"agent-key {arguments.action} takes no --key-file", USAGE)
     publish = [_id(each) for each in arguments.publish]
     if not publish and not arguments.exit:
         publish = [AnyID]
@@ -122,28 +137,69 @@ def expiry(text: str, now: float) -> float:
 
 def _perform(
     database: Database,
-    action: str,
-    name: str,
+    arguments: argparse.Namespace,
     now: float,
     may: typing.Mapping[str, typing.Any],
-    as_json: bool,
 ) -> typing.Callable[[], object]:
     """
     :return: says what came of it.
     """
     from aluvia.store import agent_keys  # noqa: PLC0415
 
+    action, name, as_json = arguments.action, arguments.name, arguments.json
     if action == LIST:
         with database.reading() as connection:
             return functools.partial(_show_all, agent_keys.every(connection), now, as_json)
-    with database.writing() as connection:
+    if action not in (ADD, ROTATE):
+        with database.writing() as connection:
+            agent_keys.remove(connection, name)
+        return functools.partial(show_done, "Revoked", name, as_json=as_json)
+    file = None if arguments.key_file is None else Path(arguments.key_file)
+    # The transaction ends first: the file appears once the key is good.
+    with _appearing(file, new=action == ADD) as write, database.writing() as connection:
         if action == ADD:
             new = agent_keys.add(connection, name, now, **may)
-            return functools.partial(_show_new, new, as_json)
-        if action == "rotate":
-            return functools.partial(_show_new, agent_keys.rotate(connection, name, now), as_json)
-        agent_keys.remove(connection, name)
-        return functools.partial(show_done, "Revoked", name, as_json=as_json)
+        else:
+            new = agent_keys.rotate(connection, name, now)
+        write(new.key)
+    if file is None:
+        return functools.partial(_show_new, new, as_json)
+    return functools.partial(show_done, f"{file} has the key of", name, as_json=as_json)
+
+
+@contextlib.contextmanager
+def _appearing(
+    path: Path | None, *, new: bool
+) -> collections.abc.Iterator[typing.Callable[[str], object]]:
+    """
+    A file that is there, whole and for its owner alone, when the block has come to its good end.
+
+    :param path: None for no file; what is written is then nobody's.
+    :param new: whether it may not be there yet.
+    :raises CommandError: it is, or it cannot be written; what stood there before stays.
+    """
+    if path is None:
+        yield lambda line: None
+        return
+    if new and os.path.lexists(path):
+        raise CommandError(f"{path} is there already", CANNOT_CREATE)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+
+    def write(line: str) -> None:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{line}\n")
+            file.flush()
+            os.fsync(descriptor)
+
+    try:
+        yield write
+        beside.replace(path)
+    except OSError as error:
+        raise CommandError(f"cannot write {path}: {error.strerror}", CANNOT_CREATE) from None
+    finally:
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def _show_new(new: NewKey, as_json: bool) -> None:

@@ -73,6 +73,40 @@ class AgentKeyTests(ConsoleCase):
         self.assertEqual(kept.key_hash, hash_of(rotated["key"]))
         self.assertEqual(json.loads(self.good("revoke", "laptop", "--json")), {"name": "laptop"})
 
+    def test_key_file(self) -> None:
+        """The key is in a file, its owner's alone, and is not printed; rotate replaces it."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        file = folder / "laptop.key"
+        seen = set()
+        for action in ("add", "rotate"):
+            said = self.good(action, "laptop", "--key-file", str(file))
+            key = file.read_text().rstrip("\n")
+            seen.add(key)
+            self.assertNotIn(key, said)
+            self.assertIn("laptop", said)
+            self.assertEqual(file.stat().st_mode & 0o777, 0o600)
+            (kept,) = self.keys()
+            self.assertEqual(kept.key_hash, hash_of(key))
+            self.assertEqual([each.name for each in folder.iterdir()], ["laptop.key"])
+        self.assertEqual(len(seen), 2)
+
+    def test_key_file_that_cannot_be(self) -> None:
+        """Without its file there is no key, and without a key no file."""
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        there = folder / "there"
+        there.write_text("mine")
+        self.refused(73, "add", "laptop", "--key-file", str(there))
+        self.refused(73, "add", "laptop", "--key-file", str(folder / "missing" / "key"))
+        self.good("list")
+        self.assertEqual(self.keys(), [])
+        self.good("add", "laptop")
+        self.refused(65, "add", "laptop", "--key-file", str(folder / "other"))
+        self.refused(65, "rotate", "nobody", "--key-file", str(there))
+        self.assertEqual(there.read_text(), "mine")
+        self.assertEqual([each.name for each in folder.iterdir()], ["there"])
+
     def test_what_it_may(self) -> None:
         """Any id unless ids are named; none for an exit that names none."""
         cases: list[tuple[list[str], tuple[str, ...], bool]] = [
@@ -133,6 +167,8 @@ class AgentKeyTests(ConsoleCase):
             ["rotate", "a", "--exit"],
             ["revoke", "a", "--publish", "a"],
             ["list", "--expires", "3d"],
+            ["list", "--key-file", "f"],
+            ["revoke", "a", "--key-file", "f"],
             ["remove", "a"],
         ):
             self.refused(64, *words)
