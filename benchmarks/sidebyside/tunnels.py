@@ -135,8 +135,9 @@ class AluviaTunnel(Aluvia):
         """A key, a route to the tunnel, and both doors."""
         folder, hub = setting.folder, free_port()
         pair = self_signed(folder)
-        database, key = folder / "edge.db", folder / "key.json"
-        database.unlink(missing_ok=True)
+        database, key = folder / "edge.db", folder / "agent.key"
+        for made in (database, key):
+            made.unlink(missing_ok=True)
         backends = [{"endpoint": "tunnel:app"}]
         route = {"id": "r", "vHost": HOST, "backends": backends, "reqActiveLength": 10_000}
         routes = written(folder / "routes.json", [json.dumps({"routes": [route]})])
@@ -156,22 +157,13 @@ class AluviaTunnel(Aluvia):
             "--hub": f"wss://{LOOPBACK}:{hub}/agent",
             "--cafile": str(pair.certificate),
             "--publish": f"app=http://{LOOPBACK}:{setting.site.backends[0]}",
-            "--key-file": str(folder / "key"),
+            "--key-file": str(key),
             "--log-level": "silent",
         }
-        first = [
-            {"words": [*add, "--db", str(database), "--json"], "to": str(key)},
-            {
-                "words": [
-                    self.python,
-                    "-c",
-                    f"import json; print(json.load(open({str(key)!r}))['key'])",
-                ],
-                "to": str(folder / "key"),
-            },
-        ]
+        words = [*add, "--db", str(database), "--key-file", str(key)]
+        first = [{"words": words, "to": str(folder / "agent-key.log")}]
         # For agents.py, which is a load of its own.
-        where = {"port": hub, "certificate": str(pair.certificate), "key_file": f"{folder}/key"}
+        where = {"port": hub, "certificate": str(pair.certificate), "key_file": str(key)}
         written(folder / HUB_FILE, [json.dumps(where)])
         servers = [
             {"command": self._twistd("aluvia-edge", edge), "port": hub},
