@@ -20,7 +20,7 @@ import attrs
 
 from aluvia.api import problems
 from aluvia.api.problems import Problem, busy
-from aluvia.hub.held import Held
+from aluvia.net.held import Held
 from aluvia.net.http_server import ServerConnection
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.head import RequestHead

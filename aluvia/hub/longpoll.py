@@ -31,7 +31,6 @@ from aluvia.hub.asked import (
     late,
     too_large,
 )
-from aluvia.hub.held import Held
 from aluvia.hub.keys import Permit
 from aluvia.hub.polled import AgentFailed, BadAnswer, WholeRequest, read_answer
 from aluvia.hub.polled_transport import PolledTransport
@@ -39,6 +38,7 @@ from aluvia.hub.registration import Registration
 from aluvia.hub.registry import Session, TunnelTaken
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
+from aluvia.net.held import Held
 from aluvia.net.resolve import Failed
 from aluvia.wire.frames import Code
 

@@ -7,13 +7,10 @@ Whole requests and whole answers, as the long-poll contract writes them in JSON.
                remote_addr
     response   request_id, tunnel_id, status, headers, body, error, latency_ms
 
-A request goes to the agent with all of its end-to-end fields. Names that differ in case alone are
-one, and a field that is there more than once has its values in their order. ``path`` and ``query``
-are as they came, percent-encoding and all. What is only for this hop is gone, and so is what a
-whole request does not need: ``Expect``, ``Trailer``, and trailers themselves.
-
-HTTP has bytes in its fields and JSON has characters. Bytes that are UTF-8 are those characters, any
-others are Latin-1; characters go out as UTF-8.
+A request goes to the agent with all of its end-to-end fields (:mod:`aluvia.wire.json_fields`).
+``path`` and ``query`` are as they came, percent-encoding and all. What is only for this hop is
+gone, and so is what a whole request does not need: ``Expect``, ``Trailer``, and trailers
+themselves.
 """
 
 from __future__ import annotations
@@ -31,10 +28,10 @@ from aluvia.wire.headers import (
     Field,
     Fields,
     connection_options,
-    is_token,
     pick,
     without_hop_by_hop,
 )
+from aluvia.wire.json_fields import fields_from_json, fields_to_json, text_of
 
 __all__ = [
     "AgentFailed",
@@ -51,8 +48,6 @@ _OF_CONNECTION = frozenset([b"connection"])
 _ADDRESSES = frozenset([b"x-real-ip", b"x-forwarded-for"])
 _LENGTH = frozenset([b"content-length"])
 
-#: A value as it may stand on the wire (RFC 9110 section 5.5).
-_value = re.compile(rb"[\t -~\x80-\xff]*").fullmatch
 _query_of_a_url = re.compile(r"\?[^\s\"'<>]*")
 
 #: Of an agent's words, in the log.
@@ -102,7 +97,7 @@ class WholeRequest:
             "method": self.method.decode("ascii"),
             "path": path.decode("ascii"),
             "query": query.decode("ascii"),
-            "headers": _grouped(self.fields),
+            "headers": fields_to_json(self.fields),
             "body": base64.b64encode(self.body).decode("ascii"),
             "remote_addr": self.remote_addr,
         }
@@ -132,7 +127,7 @@ def request_of(head: RequestHead, body: bytes) -> WholeRequest:
         target=head.target,
         fields=without_hop_by_hop(head.fields, head.connection, also=_NOT_SENT),
         body=body,
-        remote_addr=_text(address.strip()),
+        remote_addr=text_of(address.strip()),
     )
 
 
@@ -150,7 +145,10 @@ def read_answer(response: typing.Mapping[str, typing.Any], method: bytes) -> Who
     status = response.get("status")
     if type(status) is not int or not 200 <= status <= 999:
         raise BadAnswer("status: a number from 200 to 999")
-    fields = _fields(response.get("headers"))
+    try:
+        fields = fields_from_json(response.get("headers"))
+    except ValueError as error:
+        raise BadAnswer(str(error)) from None
     body = _body(response.get("body"))
     declared = pick(fields, _LENGTH).get(b"content-length", b"")
     length = len(body)
@@ -178,48 +176,6 @@ def answer_too_large(beginning: bytes) -> tuple[str, str] | None:
     found = [search(beginning) for search in _ids.values()]
     session_id, request_id = (match and match[1].decode("ascii") for match in found)
     return (session_id, request_id) if session_id and request_id else None
-
-
-def _grouped(fields: typing.Iterable[Field]) -> dict[str, list[str]]:
-    grouped: dict[bytes, tuple[str, list[str]]] = {}
-    for name, value in fields:
-        _, values = grouped.setdefault(name.lower(), (name.decode("ascii"), []))
-        values.append(_text(value))
-    return dict(grouped.values())
-
-
-def _text(value: bytes) -> str:
-    try:
-        return value.decode("utf-8")
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
-def _fields(headers: object) -> list[Field]:
-    if headers is None:
-        return []
-    if not isinstance(headers, dict):
-        raise BadAnswer("headers: an object of lists")
-    fields: list[Field] = []
-    for name, values in headers.items():
-        # A lone value is no list, and can mean but one thing.
-        listed = [values] if isinstance(values, str) else values
-        if not isinstance(listed, list | None):
-            raise BadAnswer("headers: an object of lists")
-        fields += [_field(name, value) for value in listed or ()]
-    return fields
-
-
-def _field(name: str, value: object) -> Field:
-    if not isinstance(value, str):
-        raise BadAnswer("headers: its values are lists of strings")
-    try:
-        written = name.encode("ascii"), value.encode("utf-8").strip(b" \t")
-    except UnicodeEncodeError:
-        raise BadAnswer("headers: a name or a value that cannot be sent") from None
-    if not is_token(written[0]) or not _value(written[1]):
-        raise BadAnswer("headers: a name or a value that cannot be sent")
-    return written
 
 
 def _body(body: object) -> bytes:

@@ -34,10 +34,10 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IPushProducer, 
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from aluvia.hub.held import Held
 from aluvia.hub.polled import WholeAnswer, WholeRequest, request_of
 from aluvia.net.accept import Clock
 from aluvia.net.errors import DialError
+from aluvia.net.held import Held
 from aluvia.wire.errors import LocalProtocolError, ProtocolViolation
 from aluvia.wire.exchange import END, Event, ServerExchange
 from aluvia.wire.head import RequestHead

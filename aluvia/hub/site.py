@@ -29,11 +29,11 @@ import attrs
 from aluvia.api.bearer import bearer_of, token_refused
 from aluvia.api.problems import Problem
 from aluvia.hub.call import Call, Collecting, Reply, refuse
-from aluvia.hub.held import Held
 from aluvia.hub.longpoll import LongPolls
 from aluvia.hub.poll_calls import AgentCalls
 from aluvia.hub.tunnel_documents import tunnel_documents
 from aluvia.net.accept import Sweep
+from aluvia.net.held import Held
 from aluvia.net.http_application import Responder
 from aluvia.net.http_server import ServerConnection
 from aluvia.wire.errors import ProtocolViolation
