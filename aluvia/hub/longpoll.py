@@ -205,8 +205,14 @@ class LongPollSession:
             poll.session_over()
 
     def drain(self) -> None:
-        """Take no more requests; see :meth:`aluvia.hub.registry.Session.drain`."""
+        """
+        Take no more requests but those that are coming in already, which are handed out and
+        answered; see :meth:`aluvia.hub.registry.Session.drain`.
+        """
         self.draining = True
+        for transport in list(self._transports):
+            if transport.idle:
+                transport.agent_gone(gone())
         self._perhaps_drained()
 
     def probe(self) -> None:
@@ -298,6 +304,9 @@ class LongPollSession:
         transport = asked.transport
         self._over(asked)
         transport.answer(answer)
+        if self.draining:
+            # Behind the answer, so that nobody asks for more on the same connection.
+            transport.agent_gone(gone())
         self._perhaps_drained()
 
     def response_too_large(self, request_id: str) -> None:
@@ -311,7 +320,7 @@ class LongPollSession:
 
     def ask(self, transport: PolledTransport, request: WholeRequest) -> None:
         """See :meth:`aluvia.hub.polled_transport.Asks.ask`."""
-        if self.over or self.draining:
+        if self.over:
             raise gone()
         if self._is_full:
             raise full()
@@ -335,6 +344,7 @@ class LongPollSession:
     def left(self, transport: PolledTransport) -> None:
         """See :meth:`aluvia.hub.polled_transport.Asks.left`."""
         del self._transports[transport]
+        self._perhaps_drained()
 
     def failed(self, asked: Asked, error: DialError) -> None:
         """A request has no answer; its visitor is told."""
@@ -391,5 +401,7 @@ class LongPollSession:
         self.failed(asked, late())
 
     def _perhaps_drained(self) -> None:
-        if self.draining and not self._asked:
-            self.end(Code.NO_ERROR, "The hub is going away.")
+        if not self.draining or self._asked:
+            return
+        if not any(each.in_request for each in self._transports):
+            self.end(Code.NO_ERROR, "It has answered all that it was asked.")

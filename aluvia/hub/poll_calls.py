@@ -162,7 +162,11 @@ class AgentCalls:
 
     def heartbeat(self, body: bytes) -> Reply:
         """``POST /api/agent/heartbeat``."""
-        self._session(_object(body).get("session_id")).heard()
+        document = _object(body)
+        session = self._session(document.get("session_id"))
+        session.heard()
+        if document.get("leaving") is True:
+            session.drain()
         return _ACCEPTED
 
     def permit(self, head: RequestHead) -> Permit | None:

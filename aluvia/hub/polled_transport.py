@@ -153,7 +153,7 @@ class PolledTransport:
 
     def agent_gone(self, error: DialError) -> None:
         """End: in order between two requests, and behind an answer; else with the error."""
-        if self._state is _ASKED or (self._state is _READING and self._exchange.mid_message):
+        if self._state is _ASKED or self.in_request:
             self._lose(error)
         elif self._state is _READING and self._out:
             self._state = _ENDING
@@ -164,6 +164,11 @@ class PolledTransport:
     def idle(self) -> bool:
         """Whether it is between two requests, and owes its protocol nothing."""
         return self._state is _READING and self._exchange.idle and not self._out
+
+    @property
+    def in_request(self) -> bool:
+        """Whether some of a request has come, and not its end."""
+        return self._state is _READING and self._exchange.mid_message
 
     # ITransport, as a protocol needs it.
 

@@ -9,7 +9,9 @@ A tunnel is an id. A session offers it:
     -----------------------------  ----------------------------  -----------------------------------
     anybody                        nobody                        it has it
     an instance                    the same instance             the new session takes over, and the
-                                                                 old one ends
+                                                                 old one ends; behind what it was
+                                                                 asked, if it polled, and the new
+                                                                 one is a WebSocket
     an instance of a group         others of the same group      it is one of them
     an instance                    another one                   TunnelTaken: nothing is registered;
                                                                  and who has it is asked whether it
@@ -181,7 +183,8 @@ class Registry:
         """
         Enter a session with all that it offers, or nothing of it.
 
-        Older sessions of the same instance end: they are replaced.
+        Older sessions of the same instance end: they are replaced. (Who polled and has a WebSocket
+        now is alive, and answers what it was asked before.)
 
         :raises TunnelTaken: an id is another's.
         :raises HubFull: there are too many agents or ids.
@@ -211,7 +214,10 @@ class Registry:
             tunnel._token = each.token
             tunnel.offers.append(Offer(session, each))
         for old in before:
-            old.end(Code.REPLACED, "The agent has connected again.")
+            if (old.carrier, session.carrier) == ("longpoll", "wss"):
+                old.drain()
+            else:
+                old.end(Code.REPLACED, "The agent has connected again.")
 
     def withdraw(self, session: Session) -> None:
         """Forget a session. Its ids stay known. Harmless for one that is not there."""

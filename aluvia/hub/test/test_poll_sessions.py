@@ -135,7 +135,10 @@ class EndTests(PollCase):
         self.assertTrue(reading.connection.closed)
 
     def test_drained(self) -> None:
-        """It takes no more requests, and ends when the last one has its answer."""
+        """
+        It takes no more requests, and ends when the last one has its answer. Connections between
+        two requests close: who asks on one just then asks again elsewhere.
+        """
         session_id = self.register()
         kept = self.visitor().ask()
         self.respond(session_id, self.pulled(self.pull(session_id)))
@@ -145,10 +148,28 @@ class EndTests(PollCase):
         self.assertEqual(self.visitor().error.error, "destination_unavailable")
         kept.again().ask()
         self.turn()
-        self.assertEqual(kept.error.error, "destination_unavailable")
+        self.assertEqual(kept.error.error, "connection_terminated")
         self.respond(session_id, self.pulled(self.pull(session_id)), body=b"last")
         self.assertEqual(waits.body, b"last")
         self.assertEqual(self.post("heartbeat", {"session_id": session_id}).status, 404)
+
+    def test_an_agent_that_leaves(self) -> None:
+        """It says so: it answers what it was asked, and what is coming in, and nothing more."""
+        session_id = self.register()
+        coming = self.visitor().ask(method=b"POST", body=b"x", length=2)
+        waits = self.visitor().ask()
+        leaving = {"session_id": session_id, "leaving": True}
+        self.assertEqual(self.post("heartbeat", leaving).status, 202)
+        self.assertEqual(self.visitor().error.error, "destination_unavailable")
+        self.respond(session_id, self.pulled(self.pull(session_id)), body=b"one")
+        pull = self.pull(session_id)
+        coming.connection.transport.write(coming.connection.exchange.data(b"y"))
+        idle = self.pull(session_id)
+        self.respond(session_id, self.pulled(pull), body=b"two")
+        self.assertEqual((waits.body, coming.body), (b"one", b"two"))
+        self.assertEqual((waits.stale, coming.stale), (False, False))
+        self.assertEqual(idle.answer().status, 404)
+        self.assertEqual(self.hub.registry.sessions, {})
 
     def test_drained_at_once(self) -> None:
         """With nothing to do it ends."""
