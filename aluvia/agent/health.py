@@ -29,7 +29,7 @@ from aluvia.net.deadlines import Deadlines
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 
-__all__ = ["EVERY_SECONDS", "Health", "TargetStatus", "in_words"]
+__all__ = ["EVERY_SECONDS", "Health", "TargetStatus"]
 
 log = Logger()
 
@@ -53,7 +53,8 @@ class TargetStatus(typing.NamedTuple):
     """
     How a target is.
 
-    :ivar reason: why it is down, for people; empty where it is up.
+    :ivar reason: why it is down, for people at the hub, which does not learn where the target is;
+        empty where it is up.
     """
 
     up: bool
@@ -62,12 +63,6 @@ class TargetStatus(typing.NamedTuple):
 
 #: Is told of a change: the tunnel's id, and how its target is.
 Tell = typing.Callable[[str, TargetStatus], object]
-
-
-def in_words(tunnel: Published, error: DialError) -> str | None:
-    """What a dial that failed says about the target; None if nothing."""
-    words = _WORDS.get(error.error)
-    return None if words is None else words.format(place=tunnel.place)
 
 
 class Health:
@@ -108,13 +103,16 @@ class Health:
                 log.info("{id}: {place} answers again.", id=id, place=self._tunnel(id).place)
             self._change(id, TargetStatus(True))
 
-    def failed(self, id: str, error: DialError) -> None:
-        """One was not made."""
-        reason = in_words(self._tunnel(id), error)
+    def failed(self, id: str, error: DialError) -> bool:
+        """One was not made; whether that says something about the target."""
+        words = _WORDS.get(error.error)
         before = self.statuses.get(id)
-        if reason is not None and (before is None or before.up):
-            log.warn("{id}: {reason}", id=id, reason=reason)
-            self._change(id, TargetStatus(False, reason))
+        if words is not None and (before is None or before.up):
+            place = self._tunnel(id).place
+            log.warn("{id}: {reason}", id=id, reason=words.format(place=place))
+            # Where it is on this network is no business of the hub's.
+            self._change(id, TargetStatus(False, words.format(place="the target")))
+        return words is not None
 
     def _tunnel(self, id: str) -> Published:
         tunnel = self._targets.get(id)

@@ -33,7 +33,7 @@ from twisted.internet.interfaces import IProtocol, IReactorTime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from aluvia.agent.health import Health, in_words
+from aluvia.agent.health import Health
 from aluvia.agent.journal import Journal
 from aluvia.agent.observed_http import HTTPObserver, ObservedRequest
 from aluvia.agent.targets import Targets
@@ -251,8 +251,7 @@ class _Carried:
         self._dialing = None
         streams, published = self._streams, self._published
         streams.forget(self)
-        streams.health.failed(published.id, error)
-        if in_words(published, error) is None:
+        if not streams.health.failed(published.id, error):
             # Otherwise it is told once, when it changes.
             streams.journal.not_connected(published.id, error.detail)
         incoming.refuse(_CODES.get(error.error, Code.TARGET_UNREACHABLE), error.detail)
