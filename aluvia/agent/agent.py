@@ -11,14 +11,20 @@ import typing
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 
-from aluvia.agent.carrier import Carrier, CarrierOwner
+from aluvia.agent.carrier import Carrier, CarrierOwner, Kind
+from aluvia.agent.choice import Choice
 from aluvia.agent.health import Health
+from aluvia.agent.hub_calls import HubCalls
 from aluvia.agent.journal import Journal
+from aluvia.agent.longpoll import LongPollCarrier
+from aluvia.agent.requests import Requests
 from aluvia.agent.session import Session, State
 from aluvia.agent.settings import Settings
 from aluvia.agent.streams import Streams
 from aluvia.agent.targets import Targets
+from aluvia.agent.tunnels import Published
 from aluvia.agent.wss import WSSCarrier
 from aluvia.net.accept import Sweep
 from aluvia.net.connecting import ClientWire
@@ -29,6 +35,8 @@ from aluvia.net.tls import TLSDialer, client_context
 from aluvia.net.waiting import wait_for
 
 __all__ = ["Agent"]
+
+log = Logger()
 
 
 class Agent:
@@ -67,10 +75,23 @@ class Agent:
             connect=connect,
         )
         self._health = Health(targets, reactor.seconds, self._sweep)
+        self._calls = HubCalls(settings.hub, settings.key, self._hub, reactor, self._sweep)
+        self._jitter = jitter
+        self._web = [each for each in settings.tunnels if each.kind == "http"]
+        self._kept_for_wss = [each.id for each in settings.tunnels if each.kind != "http"]
+        journal = Journal(reactor)
+        self._requests = Requests(
+            targets,
+            self._health,
+            journal,
+            reactor,
+            self._sweep,
+            most=settings.max_streams,
+        )
         self._streams = Streams(
             targets,
             self._health,
-            Journal(reactor),
+            journal,
             reactor,
             self._sweep,
             idle_timeout=settings.idle_timeout,
@@ -79,6 +100,8 @@ class Agent:
         self._session = Session(
             str(settings.hub),
             self._make_carrier,
+            # By long-polling there would be nothing to register.
+            Choice(settings.carrier if self._web else "wss", reactor.seconds),
             lambda: self._health.statuses,
             reactor,
             jitter,
@@ -95,8 +118,8 @@ class Agent:
 
     @property
     def connections_open(self) -> int:
-        """Streams that are open now."""
-        return len(self._streams)
+        """Streams, and whole requests, that are open now."""
+        return len(self._streams) + len(self._requests)
 
     def where(self) -> dict[str, str]:
         """By id, where the hub says that visitors find a tunnel; nothing before it has said so."""
@@ -131,6 +154,7 @@ class Agent:
         ended = self._session.end()
         self._streams.abort()
         await ended
+        self._calls.close()
         self._health.stop()
         self._resolver.stop()
         self._sweep.stop()
@@ -162,13 +186,24 @@ class Agent:
             connect_timeout=settings.connect_timeout,
         )
 
-    def _make_carrier(self, owner: CarrierOwner) -> Carrier:
+    def _make_carrier(self, owner: CarrierOwner, kind: Kind) -> Carrier:
         settings = self._settings
+        if kind == "longpoll":
+            self._say_what_is_kept()
+            return LongPollCarrier(
+                owner,
+                self._calls,
+                self._registration(self._web),
+                self._requests,
+                self._reactor,
+                self._sweep,
+                self._jitter,
+            )
         return WSSCarrier(
             owner,
             settings.hub,
             settings.key,
-            self._registration(),
+            self._registration(settings.tunnels),
             self._hub,
             self._streams,
             self._reactor,
@@ -176,16 +211,27 @@ class Agent:
             most_streams=settings.max_streams,
         )
 
-    def _registration(self) -> dict[str, object]:
-        """What it registers with; the key goes elsewhere."""
+    def _say_what_is_kept(self) -> None:
+        kept, self._kept_for_wss = self._kept_for_wss, []
+        if kept:
+            log.warn(
+                "Not published by long-polling, which carries HTTP alone: {ids}",
+                ids=", ".join(kept),
+            )
+
+    def _registration(self, tunnels: typing.Iterable[Published]) -> dict[str, object]:
+        """
+        What it registers with; the key goes elsewhere. Of a target the hub learns the scheme: where
+        it is on this network is none of its business.
+        """
         settings = self._settings
-        tunnels = [
+        offered = [
             {
                 "id": each.id,
-                "target": each.target,
+                "target": f"{each.scheme}:",
                 **({} if each.token is None else {"token": each.token}),
             }
-            for each in settings.tunnels
+            for each in tunnels
         ]
         group = {} if settings.group is None else {"group": settings.group}
-        return {"agent_id": settings.id, "instance": self.instance, **group, "tunnels": tunnels}
+        return {"agent_id": settings.id, "instance": self.instance, **group, "tunnels": offered}

@@ -8,12 +8,27 @@ import attrs
 
 from aluvia.agent.health import TargetStatus
 
-__all__ = ["Carrier", "CarrierOwner", "Ending", "Place", "Refusal"]
+__all__ = [
+    "Carrier",
+    "CarrierOwner",
+    "Ending",
+    "Kind",
+    "Place",
+    "Refusal",
+    "in_the_hubs_words",
+    "places_of",
+]
+
+#: What carries: a WebSocket, or one call after the other.
+Kind = typing.Literal["wss", "longpoll"]
 
 #: Why a hub does not want an agent: what it says in an ``error_response``, and ``revoked``.
 Refusal = typing.Literal[
     "unauthorized", "forbidden", "bad_registration", "taken", "full", "revoked"
 ]
+
+#: Of what a hub says, for a log.
+SAID_CHARS = 300
 
 
 @attrs.frozen
@@ -23,12 +38,15 @@ class Ending:
 
     :ivar why: one sentence for the operator, without secrets.
     :ivar refusal: the hub's, if it was one.
-    :ivar no_websocket: whether there was an answer, and no WebSocket came of it.
+    :ivar no_websocket: whether somebody was reached, and no WebSocket over which the hub registers
+        us came of it.
+    :ivar retry_after: when to come back, if the hub says so; seconds.
     """
 
     why: str
     refusal: Refusal | None = None
     no_websocket: bool = False
+    retry_after: float | None = None
 
 
 @attrs.frozen
@@ -43,14 +61,34 @@ class Place:
     where: str
 
 
+def places_of(tunnels: object) -> list[Place]:
+    """What a hub says of the tunnels that it registered; what cannot be read is left out."""
+    places = []
+    for each in tunnels if isinstance(tunnels, list) else ():
+        if isinstance(each, dict):
+            id, where = each.get("id"), each.get("url") or each.get("path")
+            if isinstance(id, str) and isinstance(where, str):
+                places.append(Place(id, where))
+    return places
+
+
+def in_the_hubs_words(said: object) -> str:
+    """Why a hub does not want us, fit for a log: one line, bounded."""
+    text = said if isinstance(said, str) else ""
+    text = "".join(char for char in text[:SAID_CHARS] if char.isprintable()).rstrip(".")
+    return f"The hub refuses us: {text or 'it does not say why'}."
+
+
 class Carrier(typing.Protocol):
     """
     One connection to the hub.
 
-    :ivar kind: ``wss`` or ``longpoll``.
+    :ivar kind: of which kind it is.
     """
 
-    kind: str
+    @property
+    def kind(self) -> Kind:
+        """See above."""
 
     def start(self) -> None:
         """Connect, and register."""

@@ -42,9 +42,22 @@ class HubURL:
 
     def __str__(self) -> str:
         """As it is written: without the port that goes with the scheme."""
-        scheme = "wss" if self.tls else "ws"
-        port = None if self.port == _PORTS[scheme] else self.port
-        return f"{scheme}://{Authority(self.host, port)}{self.path}"
+        return f"{self._scheme}://{self.authority}{self.path}"
+
+    @property
+    def _scheme(self) -> str:
+        return "wss" if self.tls else "ws"
+
+    @property
+    def authority(self) -> str:
+        """Host and port, without the port that goes with the scheme."""
+        port = None if self.port == _PORTS[self._scheme] else self.port
+        return str(Authority(self.host, port))
+
+    @property
+    def calls(self) -> str:
+        """The path before those of the long-poll contract: they are beside the WebSocket."""
+        return f"{self.path.rpartition('/')[0]}/api/agent"
 
     @property
     def exposed(self) -> bool:

@@ -150,8 +150,6 @@ def _judge(found: typing.Mapping[str, Found]) -> None:
     """What no option shows by itself."""
     if "exit" in found and found["exit"].value:
         raise found["exit"].mistake("is not available yet: an agent publishes, and is no exit")
-    if "carrier" in found and found["carrier"].value == "longpoll":
-        raise found["carrier"].mistake("longpoll is not available yet; wss and auto are")
     if "hub" not in found:
         raise SettingsError("no hub: give --hub wss://HOST/agent, or ALUVIA_HUB", USAGE)
     hub = found["hub"].value
@@ -169,6 +167,9 @@ def _judge(found: typing.Mapping[str, Found]) -> None:
             "nothing to publish: give --publish ID=http://HOST:PORT or --publish-tcp ID=HOST:PORT",
             USAGE,
         )
+    longpoll = "carrier" in found and found["carrier"].value == "longpoll"
+    if longpoll and all(tunnel.kind == "tcp" for tunnel, _ in tunnels):
+        raise found["carrier"].mistake("longpoll carries web servers alone, and none is published")
     seen = set()
     for tunnel, source in tunnels:
         if tunnel.id in seen:

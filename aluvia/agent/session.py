@@ -14,6 +14,10 @@ The agent's session: it is connected to its hub, or about to be, for as long as 
 
 From every other state: drain(), end() -> DRAINING.
 
+While it is ONLINE by long-polling, a WebSocket is tried beside that every now and then
+(:mod:`aluvia.agent.choice`). Once the hub has registered it, it is the session's carrier, and the
+one before answers what it was asked and leaves.
+
 How long it rests (:class:`~aluvia.net.back_off.BackOff`): at random up to half a second, after each
 failure twice as long, up to 30 seconds; as at first once it was online for :data:`WELL_SECONDS`.
 Where the hub has refused us, and somebody has to do something about it, longer:
@@ -30,7 +34,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from aluvia.agent.carrier import Carrier, CarrierOwner, Ending, Place, Refusal
+from aluvia.agent.carrier import Carrier, CarrierOwner, Ending, Kind, Place, Refusal
+from aluvia.agent.choice import AGAIN_SECONDS, Choice
 from aluvia.agent.health import TargetStatus
 from aluvia.net.back_off import BackOff
 from aluvia.net.waiting import wait_for
@@ -79,7 +84,8 @@ class Session:
     One agent's.
 
     :param hub: what to call it.
-    :param make_carrier: makes the next carrier, and does not start it.
+    :param make_carrier: makes the next carrier, of this kind, and does not start it.
+    :param choice: of which kind it is.
     :param statuses: how targets are now, by id.
     :param jitter: a number from 0 to 1, a new one each time.
     :param changed: called whenever :attr:`state` has changed.
@@ -88,7 +94,8 @@ class Session:
     def __init__(
         self,
         hub: str,
-        make_carrier: typing.Callable[[CarrierOwner], Carrier],
+        make_carrier: typing.Callable[[CarrierOwner, Kind], Carrier],
+        choice: Choice,
         statuses: typing.Callable[[], typing.Mapping[str, TargetStatus]],
         clock: IReactorTime,
         jitter: typing.Callable[[], float],
@@ -98,6 +105,7 @@ class Session:
         self.places: typing.Sequence[Place] = ()
         self._hub = hub
         self._make_carrier = make_carrier
+        self._choice = choice
         self._statuses = statuses
         self._clock = clock
         self._jitter = jitter
@@ -106,6 +114,8 @@ class Session:
         self._told = ToldOnce(clock)
         self._timer: IDelayedCall | None = None
         self._carrier: Carrier | None = None
+        self._beside: Carrier | None = None
+        self._beside_timer: IDelayedCall | None = None
         self._leaving: list[Carrier] = []
         self._online_since = 0.0
         self._over: Deferred[None] = Deferred()
@@ -133,6 +143,9 @@ class Session:
 
     def registered(self, carrier: Carrier, places: typing.Sequence[Place]) -> None:
         """It carries."""
+        if carrier is self._beside and self.state is not State.DRAINING:
+            self._choice.works()
+            self._change_over(carrier)
         if carrier is not self._carrier or self.state is not State.CONNECTING:
             return
         self._online_since = self._clock.seconds()
@@ -143,6 +156,7 @@ class Session:
         self._become(State.ONLINE)
         for id, status in self._statuses().items():
             carrier.tell(id, status)
+        self._perhaps_try_beside()
 
     def leaving(self, carrier: Carrier, why: str) -> None:
         """The hub opens no more streams over it: there may be another hub already."""
@@ -150,18 +164,21 @@ class Session:
             return
         log.info("{hub} takes its leave: {why}", hub=self._hub, why=why)
         self._carrier = None
-        self._leaving.append(carrier)
-        if len(self._leaving) > MOST_LEAVING:
-            self._leaving[0].end()
+        self._leaves(carrier)
         self._rest(Ending("The hub goes away."), tell=False)
 
     def ended(self, carrier: Carrier, ending: Ending) -> None:
         """It is over."""
         if carrier in self._leaving:
             self._leaving.remove(carrier)
+        elif carrier is self._beside:
+            self._beside = None
+            self._choice.tried()
+            self._perhaps_try_beside()
         elif carrier is self._carrier:
             self._carrier = None
             if self.state is not State.DRAINING:
+                self._chosen_ended(carrier, ending)
                 self._rest(ending)
         self._perhaps_over()
 
@@ -174,16 +191,73 @@ class Session:
     def _connect(self) -> None:
         self._timer = None
         self._become(State.CONNECTING)
-        self._carrier = carrier = self._make_carrier(self)
+        if self._beside is not None:
+            # A WebSocket that is under way is as good as another.
+            self._carrier, self._beside = self._beside, None
+            return
+        self._carrier = carrier = self._make_carrier(self, self._choice.kind)
         carrier.start()
+
+    def _chosen_ended(self, carrier: Carrier, ending: Ending) -> None:
+        online = self.state is State.ONLINE
+        lived = self._clock.seconds() - self._online_since if online else None
+        before = self._choice.kind
+        self._choice.ended(carrier.kind, ending, lived)
+        if before != self._choice.kind == "longpoll":
+            log.warn(
+                "WebSockets to {hub} do not come about, or do not last ({why}): it is long-polled. "
+                "A WebSocket is tried again every {minutes} minutes.",
+                hub=self._hub,
+                why=ending.why.rstrip("."),
+                minutes=round(AGAIN_SECONDS / 60),
+            )
+
+    def _perhaps_try_beside(self) -> None:
+        """Arrange for a WebSocket, if it is long-polled."""
+        self._cancel_beside()
+        wait = self._choice.try_in
+        carrier = self._carrier
+        if self.state is not State.ONLINE or wait is None or self._beside is not None:
+            return
+        if carrier is not None and carrier.kind == "longpoll":
+            self._beside_timer = self._clock.callLater(wait, self._try_beside)
+
+    def _try_beside(self) -> None:
+        self._beside_timer = None
+        self._beside = carrier = self._make_carrier(self, "wss")
+        carrier.start()
+
+    def _change_over(self, carrier: Carrier) -> None:
+        """The carrier beside is the session's from now on."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+        self._cancel_beside()
+        before, self._carrier, self._beside = self._carrier, carrier, None
+        if before is not None:
+            self._leaves(before)
+            before.drain()
+        self.state = State.CONNECTING
+
+    def _leaves(self, carrier: Carrier) -> None:
+        """It goes on for what it has."""
+        self._leaving.append(carrier)
+        if len(self._leaving) > MOST_LEAVING:
+            self._leaving[0].end()
+
+    def _cancel_beside(self) -> None:
+        timer, self._beside_timer = self._beside_timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _rest(self, ending: Ending, *, tell: bool = True) -> None:
         now = self._clock.seconds()
+        self._cancel_beside()
         if self.state is State.ONLINE and now - self._online_since >= WELL_SECONDS:
             self._back_off.over()
         advice = None if ending.refusal is None else _ADVICE.get(ending.refusal)
         if advice is None:
-            self._back_off.failed()
+            self._back_off.failed(ending.retry_after)
         else:
             self._back_off.failed(REFUSED_SECONDS * (1.0 + self._jitter()))
         wait = max(0.0, self._back_off.until - now)
@@ -202,13 +276,15 @@ class Session:
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.cancel()
+        self._cancel_beside()
         if self.state is not State.OVER:
             self._become(State.DRAINING)
-        for carrier in (*self._leaving, *([] if self._carrier is None else [self._carrier])):
-            stop(carrier)
+        for carrier in [*self._leaving, self._carrier, self._beside]:
+            if carrier is not None:
+                stop(carrier)
         self._perhaps_over()
 
     def _perhaps_over(self) -> None:
-        if self.state is State.DRAINING and self._carrier is None and not self._leaving:
+        if self.state is State.DRAINING and not (self._carrier or self._beside or self._leaving):
             self._become(State.OVER)
             self._over.callback(None)

@@ -42,7 +42,7 @@ class Settings:
     publish: tuple[Published, ...] = ()
     publish_tcp: tuple[Published, ...] = ()
     exit: bool = False
-    carrier: str = "auto"
+    carrier: typing.Literal["auto", "wss", "longpoll"] = "auto"
     insecure: bool = False
     cafile: bytes | None = attrs.field(default=None, repr=False)
     port_file: Path | None = None

@@ -25,7 +25,16 @@ import json
 import math
 import typing
 
-from aluvia.agent.carrier import CarrierOwner, Ending, Place, Refusal
+import attrs
+
+from aluvia.agent.carrier import (
+    CarrierOwner,
+    Ending,
+    Kind,
+    Refusal,
+    in_the_hubs_words,
+    places_of,
+)
 from aluvia.agent.health import TargetStatus
 from aluvia.agent.hub_url import HubURL
 from aluvia.agent.streams import Streams
@@ -41,9 +50,6 @@ __all__ = ["REGISTER_SECONDS", "WSSCarrier"]
 
 #: For the hub to answer ``register``; seconds.
 REGISTER_SECONDS = 15.0
-
-#: Of what a hub says, for a log.
-SAID_CHARS = 300
 
 _REFUSALS: tuple[Refusal, ...] = typing.get_args(Refusal)
 
@@ -70,7 +76,7 @@ class WSSCarrier:
     :param streams: takes what the hub opens.
     """
 
-    kind = "wss"
+    kind: Kind = "wss"
 
     def __init__(
         self,
@@ -158,19 +164,25 @@ class WSSCarrier:
             self._wrong("The hub sent a message that is no JSON object.")
         elif self.state is State.REGISTERING and message.get("type") == "registered":
             self._serve()
-            self._owner.registered(self, _places(message.get("tunnels")))
+            self._owner.registered(self, places_of(message.get("tunnels")))
         elif message.get("type") == "error_response":
             self._refused(message)
 
     def websocket_ended(self, why: BaseException) -> None:
         """The connection is gone."""
         if self._ending is None:
+            registering = self.state is State.REGISTERING
             self._ending = _ending(why)
+            if registering and self._ending.refusal is None:
+                # What lets a handshake through, and nothing behind it.
+                self._ending = attrs.evolve(self._ending, no_websocket=True)
         self._over()
 
     def deadline_passed(self, now: float) -> None:
         """The hub has not answered."""
-        self._wrong("The hub did not answer the registration in time.")
+        why = "The hub did not answer the registration in time."
+        self._ending = self._ending or Ending(why, no_websocket=True)
+        self._wrong(why)
 
     def _failed(self, error: DialError) -> None:
         self._ending = self._ending or Ending(error.detail)
@@ -223,11 +235,9 @@ class WSSCarrier:
         self._websocket.use_producer(self._mux.writer)
 
     def _refused(self, message: dict[str, typing.Any]) -> None:
-        code, said = message.get("code"), message.get("message")
-        text = said if isinstance(said, str) else ""
-        text = "".join(char for char in text[:SAID_CHARS] if char.isprintable())
+        code = message.get("code")
         refusal = code if code in _REFUSALS else None
-        self._ending = Ending(f"The hub refuses us: {text or 'it does not say why'}.", refusal)
+        self._ending = Ending(in_the_hubs_words(message.get("message")), refusal)
         self._close(Code.NO_ERROR, "", Close.NORMAL)
 
     def _wrong(self, why: str) -> None:
@@ -256,17 +266,6 @@ class WSSCarrier:
     def _rest(self) -> None:
         self.deadline = math.inf
         self._sweep.forget(self)
-
-
-def _places(tunnels: object) -> list[Place]:
-    """What a hub says of the tunnels; what cannot be read is left out."""
-    places = []
-    for each in tunnels if isinstance(tunnels, list) else ():
-        if isinstance(each, dict):
-            id, where = each.get("id"), each.get("url") or each.get("path")
-            if isinstance(id, str) and isinstance(where, str):
-                places.append(Place(id, where))
-    return places
 
 
 def _ending(why: BaseException) -> Ending:

@@ -139,6 +139,17 @@ class AgentTests(AgentCase):
         self.assertEqual(len([line for line in lines if "app: GET /echo 200, " in line]), 1)
         self.assertNotIn(KEY, "\n".join(lines))
 
+    async def test_a_hub_does_not_learn_where_targets_are(self) -> None:
+        """It is told their schemes, whichever the carrier."""
+        agent = Agent(self.settings(HubURL(False, "127.0.0.1", 1)), reactor)
+        self.addCleanup(agent.stop)
+        said = json.dumps(agent._registration(agent._settings.tunnels))
+        self.assertEqual(
+            [each["target"] for each in json.loads(said)["tunnels"]], ["http:", "tcp:"]
+        )
+        for place in ("127.0.0.1", str(self.origin.port)):
+            self.assertNotIn(place, said)
+
     async def test_inside_tls(self) -> None:
         """The hub proves who it is, by an authority that is trusted; another is not spoken to."""
         hub = self.hub(OURS.issue("localhost"))

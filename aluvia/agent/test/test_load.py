@@ -65,6 +65,16 @@ class HubTests(LoadCase):
         ):
             self.assertEqual(str(TakesHubURL().from_text(text)), read)
 
+    def test_calls(self) -> None:
+        """The long-poll contract is beside the WebSocket."""
+        for url, place, calls in (
+            ("wss://hub.example", "hub.example", "/api/agent"),
+            ("https://hub.example:8443/base/", "hub.example:8443", "/base/api/agent"),
+            ("ws://[::1]:8910/other", "[::1]:8910", "/api/agent"),
+        ):
+            hub = self.load({**LEAST, "hub": url}).hub
+            self.assertEqual((hub.authority, hub.calls), (place, calls))
+
     def test_no_url(self) -> None:
         """User info, a query, a fragment, another scheme, no host."""
         for text, said in (
@@ -255,9 +265,13 @@ class OtherTests(LoadCase):
         self.assertFalse(self.load(ALUVIA_AGENT_EXIT="no").exit)
 
     def test_longpoll(self) -> None:
-        """It is not there yet either."""
-        said = self.refused(USAGE, {**LEAST, "carrier": "longpoll"})
-        self.assertEqual("--carrier: longpoll is not available yet; wss and auto are", said)
+        """It is for web servers; where there are none it would publish nothing."""
+        self.assertEqual(self.load({**LEAST, "carrier": "longpoll"}).carrier, "longpoll")
+        tcp = {"hub": "wss://hub.example", "publish-tcp": ["db=127.0.0.1:5432"]}
+        self.assertEqual(
+            self.refused(USAGE, {**tcp, "carrier": "longpoll"}),
+            "--carrier: longpoll carries web servers alone, and none is published",
+        )
 
     def test_authorities(self) -> None:
         """They are read, and must be some."""

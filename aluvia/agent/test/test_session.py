@@ -8,9 +8,12 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from aluvia.agent.carrier import CarrierOwner, Ending, Place, Refusal
+from aluvia.agent.carrier import CarrierOwner, Ending, Kind, Place, Refusal
+from aluvia.agent.choice import Choice
 from aluvia.agent.health import TargetStatus
 from aluvia.agent.session import MOST_LEAVING, REFUSED_SECONDS, WELL_SECONDS, Session, State
+
+Carriers = typing.Literal["auto", "wss", "longpoll"]
 
 LOST = Ending("The connection was reset.")
 
@@ -18,10 +21,9 @@ LOST = Ending("The connection was reset.")
 class FakeCarrier:
     """Notes what it is told."""
 
-    kind = "wss"
-
-    def __init__(self, owner: CarrierOwner) -> None:
+    def __init__(self, owner: CarrierOwner, kind: Kind) -> None:
         self.owner = owner
+        self.kind = kind
         self.said: list[str] = []
         self.statuses: list[tuple[str, TargetStatus]] = []
 
@@ -55,6 +57,8 @@ class FakeCarrier:
 class SessionCase(SynchronousTestCase):
     """A session."""
 
+    carrier: Carriers = "wss"
+
     def setUp(self) -> None:
         """Begin."""
         self.clock = Clock()
@@ -65,6 +69,7 @@ class SessionCase(SynchronousTestCase):
         self.session = Session(
             "wss://hub.test/agent",
             self.make,
+            Choice(self.carrier, self.clock.seconds),
             lambda: self.statuses,
             self.clock,
             lambda: self.jitter,
@@ -72,9 +77,9 @@ class SessionCase(SynchronousTestCase):
         )
         self.session.start()
 
-    def make(self, owner: CarrierOwner) -> FakeCarrier:
+    def make(self, owner: CarrierOwner, kind: Kind) -> FakeCarrier:
         """The next one."""
-        carrier = FakeCarrier(owner)
+        carrier = FakeCarrier(owner, kind)
         self.carriers.append(carrier)
         return carrier
 

@@ -196,6 +196,17 @@ class RegistrationTests(WSSCase):
             [each.why for each in self.owner.endings],
             ["The hub did not answer the registration in time."],
         )
+        self.assertTrue(self.owner.endings[0].no_websocket)
+
+    def test_a_handshake_and_nothing_behind_it(self) -> None:
+        """What lets no message through is no WebSocket."""
+        self.patch(WebSocketSession, "text_received", lambda *_: None)
+        self.carrier()
+        self.meet()
+        self.cables[-1].near.abortConnection()
+        self.carry()
+        [ending] = self.owner.endings
+        self.assertTrue(ending.no_websocket)
 
     def test_nonsense(self) -> None:
         """A hub that breaks the rules is left; messages of another version's are not minded."""
