@@ -176,20 +176,19 @@ class ServingTests(LongPollCase):
         self.assertLessEqual(len(self.dialer.cables), PULLS + 1)
 
     def test_a_kept_connection_that_is_gone(self) -> None:
-        """A call is made once more, on a fresh one."""
+        """A call is made once more, at once, on a fresh one."""
         self.serving()
-        visitor = self.visitor().ask()
-        self.carry()
-        self.reach()
-        for cable in self.dialer.cables:
-            cable.near.aborted = cable.near.disconnecting = True
-            cable.cut = True
         with capturedLogs():
-            self.say(ANSWER)
-            for cable in [*self.dialer.cables]:
-                cable.far.lose(ConnectionLost())
-            self.carry()
-        self.pass_seconds(1)
+            for cut in (False, True):
+                visitor = self.visitor().ask()
+                self.carry()
+                self.reach()
+                kept = self.dialer.cables[-1]
+                kept.cut = cut
+                self.say(ANSWER)
+        self.assertEqual(visitor.body, b"")
+        kept.far.lose(ConnectionLost())
+        self.carry()
         self.assertEqual(visitor.body, b"abc")
         self.assertEqual(self.owner.endings, [])
 
