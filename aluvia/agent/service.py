@@ -64,7 +64,7 @@ class AgentService(DoorService):
             log.warn("{line}", line=line)
         for tunnel in settings.tunnels:
             log.info("{id} publishes {target}", id=tunnel.id, target=tunnel.target)
-        self.door = Agent(settings, self.reactor, connect=self._connect, changed=self._changed)
+        self.door = Agent(settings, self.reactor, connect=self._connect, changed=self.changed)
         self.door.start()
         self._told = self._where()
         return self._told
@@ -80,6 +80,12 @@ class AgentService(DoorService):
         """SIGHUP."""
         log.info("SIGHUP: the options are read at the start alone; restart to publish others.")
 
+    def changed(self) -> None:
+        """Whether the hub has us may be otherwise now."""
+        if self._told is not None and self._where() != self._told:
+            self._told = self._where()
+            self.tell_again(self._told)
+
     def _where(self) -> dict[str, object]:
         """What the port file says."""
         assert self.door is not None  # since it came up
@@ -89,8 +95,3 @@ class AgentService(DoorService):
             "online": self.door.online,
             "tunnels": {each.id: where.get(each.id) for each in self.settings.tunnels},
         }
-
-    def _changed(self) -> None:
-        if self._told is not None and self._where() != self._told:
-            self._told = self._where()
-            self.tell_again(self._told)

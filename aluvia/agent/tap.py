@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import typing
 
 from twisted.application.service import IService
@@ -10,11 +11,13 @@ from twisted.python import usage
 
 from aluvia.agent.check import examine, report
 from aluvia.agent.load import load_settings
-from aluvia.agent.options import OPTIONS, SECRET_VARIABLES
+from aluvia.agent.options import KEY_VARIABLES, OPTIONS, SECRET_VARIABLES
 from aluvia.agent.service import AgentService
 from aluvia.agent.settings import Settings
 from aluvia.process import collector
 from aluvia.process.command_line import TableOptions, flags, parameters
+from aluvia.process.sources import SettingsError
+from aluvia.process.statuses import USAGE
 from aluvia.telemetry.logs import make_observer
 from aluvia.telemetry.redaction import Redactor
 from aluvia.telemetry.twistd_log import WithOwnLog
@@ -32,6 +35,22 @@ over the file.
 Options:
 """
 
+#: What a demo has of its own, and must not touch of the real one's.
+_NOT_IN_A_DEMO = frozenset(
+    [
+        "config",
+        "check",
+        "hub",
+        "key-file",
+        "group",
+        "publish",
+        "publish-tcp",
+        "carrier",
+        "insecure",
+        "cafile",
+    ]
+)
+
 
 class Options(TableOptions):
     """
@@ -44,7 +63,8 @@ class Options(TableOptions):
 
     table = OPTIONS
     heading = HELP
-    optFlags: typing.ClassVar = flags(OPTIONS)
+    besides = (("--demo", "start an edge with a hub and a site to publish besides, to be tried"),)
+    optFlags: typing.ClassVar = [*flags(OPTIONS), ["demo", None, ""]]
     optParameters: typing.ClassVar = parameters(OPTIONS)
 
     def __init__(self) -> None:
@@ -73,7 +93,17 @@ class Options(TableOptions):
             given["publish"] = self._publish
         if self._publish_tcp:
             given["publish-tcp"] = self._publish_tcp
-        self.settings = load_settings(given, os.environ)
+        environ: typing.Mapping[str, str] = os.environ
+        if given.pop("demo", None):
+            # What is set for the real one is left alone, and so is what the real one keeps.
+            for name in sorted(_NOT_IN_A_DEMO.intersection(given)):
+                raise SettingsError(f"--{name}: --demo has all of its own", USAGE)
+            # Where these are is known once they listen.
+            token = secrets.token_urlsafe()
+            given["hub"] = "ws://127.0.0.1"
+            given["publish"] = ["app=http://127.0.0.1", f"private@{token}=http://127.0.0.1"]
+            environ = {KEY_VARIABLES[0]: secrets.token_urlsafe(32)}
+        self.settings = load_settings(given, environ)
         for variable in SECRET_VARIABLES:
             os.environ.pop(variable, None)
         if given.get("check"):
@@ -99,4 +129,12 @@ def makeService(options: Options) -> IService:
     running.callWhenRunning(collector.settle)
     redactor = Redactor(settings.secrets())
     observer = make_observer(settings.log_level, settings.log_format, stream, redactor)
-    return WithOwnLog(AgentService(settings, running, os.environ), observer)
+    service: IService
+    if options["demo"]:
+        # The edge and the site are needed by nothing else.
+        from aluvia.demo.agent import AgentDemo  # noqa: PLC0415
+
+        service = AgentDemo(settings, running, os.environ)
+    else:
+        service = AgentService(settings, running, os.environ)
+    return WithOwnLog(service, observer)

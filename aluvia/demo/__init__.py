@@ -1,1 +1,1 @@
-"""Everything in one process, to be tried: a gateway, its control plane, a site, and a client."""
+"""Doors together in one process, to be tried: what each of them needs of the others, and a site."""

@@ -9,7 +9,7 @@ from twisted.web.server import Request
 
 from aluvia.demo.quiet_site import QuietSite
 
-__all__ = ["DemoBackend"]
+__all__ = ["DemoBackend", "Page"]
 
 
 class DemoBackend(QuietSite):
@@ -20,11 +20,15 @@ class DemoBackend(QuietSite):
     """
 
     def __init__(self, name: str, reactor: typing.Any) -> None:
-        super().__init__(_Page(name.encode("ascii")), reactor)
+        super().__init__(Page(name.encode("ascii")), reactor)
 
 
-class _Page(Resource):
-    """Every page, for every method."""
+class Page(Resource):
+    """
+    Every page, for every method.
+
+    :param name: with which its answers begin.
+    """
 
     isLeaf = True
 
@@ -40,7 +44,9 @@ class _Page(Resource):
 
         request.setHeader(b"Content-Type", b"text/plain; charset=utf-8")
         request.setHeader(b"Cache-Control", b"no-store")
-        url = b"%b://%b%b" % (told("X-Forwarded-Proto"), told("Host"), request.uri)
+        prefix = request.getHeader(b"X-Forwarded-Prefix") or b""
+        place = told("X-Forwarded-Proto"), told("Host")
+        url = b"%b://%b%b%b" % (*place, prefix, request.uri)
         user = told("X-Forwarded-User")
         client = told("X-Forwarded-For")
         by = client if user == b"-" else b"%b at %b" % (user, client)

@@ -150,6 +150,36 @@ class TapTests(SynchronousTestCase):
             ],
         )
 
+    def test_demo(self) -> None:
+        """It is told nothing of the real one's; secrets leave the environment all the same."""
+        self.environ |= {"ALUVIA_HUB": "nonsense", "ALUVIA_AGENT_CONFIG": "/nowhere"}
+        settings = self.parse("--demo", "--drain-timeout", "3")
+        app, private = settings.publish
+        self.assertEqual([app.id, app.token, private.id], ["app", None, "private"])
+        self.assertNotIn(settings.key, ("", KEY))
+        self.assertEqual(settings.secrets(), [settings.key, private.token])
+        self.assertGreaterEqual(min(map(len, settings.secrets())), 32)
+        self.assertNotEqual(*settings.secrets())
+        self.assertEqual((settings.drain_timeout, settings.unknown), (3.0, {}))
+        self.assertNotIn("AGENT_KEY", self.environ)
+
+    def test_demo_with_what_it_has_of_its_own(self) -> None:
+        """What would have no effect is refused, and not passed over."""
+        for words in (
+            ("--hub", "wss://hub.example"),
+            ("--key-file", "/nowhere"),
+            ("--publish", "a=http://a:1"),
+            ("--publish-tcp", "a=a:1"),
+            ("--group", "a"),
+            ("--carrier", "wss"),
+            ("--cafile", "/nowhere"),
+            ("--config", "/nowhere"),
+            ("--insecure",),
+            ("--check",),
+        ):
+            said = self.exits(64, "--demo", *words)
+            self.assertEqual(said, f"aluvia: {words[0]}: --demo has all of its own\n")
+
     def test_help(self) -> None:
         """It names every option, in the order of the table."""
         said = self.exits(0, "--help").partition("Options:")[2]

@@ -56,6 +56,8 @@ class BackendTests(TestCase):
         body = await self.ask(*TOLD, "X-Forwarded-User: alice", line="PUT /a?b=c HTTP/1.1")
         self.assertEqual(body, b"one: PUT %b, asked by alice at 192.0.2.7\n" % url)
         self.assertEqual(await self.ask(*TOLD, line="HEAD / HTTP/1.1"), b"")
+        body = await self.ask(*TOLD, "X-Forwarded-Prefix: /t/app")
+        self.assertIn(b" https://app.localhost:8443/t/app/a?b=c, ", body)
 
     async def test_asked_past_the_edge(self) -> None:
         """What nobody has told it, it does not make up."""

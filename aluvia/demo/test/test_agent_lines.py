@@ -1,0 +1,40 @@
+"""What the agent's demo prints."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from aluvia.agent.tunnels import Published
+from aluvia.demo.agent_lines import Place, agent_lines
+
+APP = Published("app", "http", False, "127.0.0.1", 3000)
+PRIVATE = Published("private", "http", False, "127.0.0.1", 3000, "canary-visitor")
+PLACE = Place(http=8080, hub=8910, api_token="canary-api")
+
+
+class LinesTests(SynchronousTestCase):
+    """All of them."""
+
+    def test_typed(self) -> None:
+        """By the path, by the host, with a token, events, and what there is: in this order."""
+        lines = agent_lines(PLACE, APP, PRIVATE)
+        self.assertEqual(
+            [line for line in lines if line.startswith("curl ")],
+            [
+                "curl http://127.0.0.1:8080/t/app/",
+                "curl -4 http://app.tunnels.localhost:8080/",
+                "curl -H 'X-Proxer-Tunnel-Token: canary-visitor' http://127.0.0.1:8080/t/private/",
+                "curl -N http://127.0.0.1:8080/t/app/events",
+                "curl -H 'Authorization: Bearer canary-api' http://127.0.0.1:8910/api/tunnels",
+            ],
+        )
+
+    def test_said(self) -> None:
+        """It says where the site itself is, and gives a link for a browser."""
+        said = "\n".join(agent_lines(PLACE, APP, PRIVATE))
+        self.assertIn("A site at 127.0.0.1:3000 ", said)
+        self.assertIn(" http://127.0.0.1:8080/t/private/?access_token=canary-visitor", said)
+
+    def test_repr(self) -> None:
+        """The tokens are in the lines, and in nothing that a log shows."""
+        self.assertNotIn("canary", repr(PLACE) + repr(PRIVATE))
