@@ -152,7 +152,8 @@ class Session:
         self.places = places
         log.info("Connected to {hub} ({kind}).", hub=self._hub, kind=carrier.kind)
         for place in places:
-            log.info("{id} is at {where}", id=place.id, where=place.where)
+            of = " of the edge" if place.where.startswith("/") else ""
+            log.info("{id} is at {where}{of}", id=place.id, where=place.where, of=of)
         self._become(State.ONLINE)
         for id, status in self._statuses().items():
             carrier.tell(id, status)

@@ -182,7 +182,10 @@ def _url_target(url: str) -> tuple[bool, str, int]:
 
 
 def _tcp_target(text: str) -> tuple[bool, str, int]:
-    place = _place(text.removeprefix("tcp://"))
+    text = text.removeprefix("tcp://")
+    if "://" in text:
+        raise ValueError("the target must be HOST:PORT alone; a web server's URL is for --publish")
+    place = _place(text)
     if place.port is None:
         raise ValueError("the target must have a port, as in 127.0.0.1:5432")
     return False, place.host, place.port

@@ -185,7 +185,10 @@ class WSSCarrier:
         self._wrong(why)
 
     def _failed(self, error: DialError) -> None:
-        self._ending = self._ending or Ending(error.detail)
+        why = error.detail
+        if self._hub.tls and error.error == "tls_protocol_error":
+            why = f"{why} If the hub has no TLS its URL begins with ws://."
+        self._ending = self._ending or Ending(why)
         self._over()
 
     # What the mux tells.
@@ -268,10 +271,19 @@ class WSSCarrier:
         self._sweep.forget(self)
 
 
+def _answered(why: HandshakeRefused) -> str:
+    """What an answer that is no WebSocket means."""
+    if why.status == 401:
+        return "The hub does not know the key (401)."
+    if why.status in _STATUSES or why.status >= 500:
+        return why.detail
+    return f"{why.detail} That is no hub, or what stands before it lets no WebSocket pass."
+
+
 def _ending(why: BaseException) -> Ending:
     if isinstance(why, HandshakeRefused):
         refusal = _STATUSES.get(why.status)
-        return Ending(why.detail, refusal, no_websocket=refusal is None)
+        return Ending(_answered(why), refusal, no_websocket=refusal is None)
     if isinstance(why, WebSocketClosed):
         return Ending(f"The hub closed the connection: {why.detail}")
     return Ending(dial_error(why).detail)

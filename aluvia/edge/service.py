@@ -122,7 +122,9 @@ class EdgeService(DoorService):
                 log.info("The TCP tunnel {id} is at {place}", id=tunnel.id, place=str(place))
         if not self.edge.router.routes:
             log.info(
-                "There is no route yet: POST one to {url}/api/v1/routes", url=self.edge.urls["api"]
+                "There is no route yet: {tunnels}POST one to {url}/api/v1/routes",
+                tunnels=_about_tunnels(self.settings),
+                url=self.edge.urls["api"],
             )
 
     def going_down(self) -> None:
@@ -155,3 +157,13 @@ class EdgeService(DoorService):
     def _not_read(self, failure: typing.Any) -> None:
         failure.trap(SettingsError)
         log.error("SIGHUP: the routes stay as they were: {why}", why=failure.getErrorMessage())
+
+
+def _about_tunnels(settings: Settings) -> str:
+    """Where visitors find what agents publish, which needs no route; nothing without a hub."""
+    if settings.hub is None:
+        return ""
+    paths = ["/t/ID/"] if settings.tunnel_paths else []
+    hosts = [f"ID.{settings.tunnel_domain}"] if settings.tunnel_domain else []
+    where = " and ".join([*hosts, *paths])
+    return f"tunnels are at {where} without one; or " if where else ""

@@ -215,6 +215,7 @@ class TunnelTests(LoadCase):
             self.assertTrue(text.startswith(f"--publish: {said}"), text)
         for words, said in (
             (["a=127.0.0.1"], "a: the target must have a port"),
+            (["a=http://x:1"], "a: the target must be HOST:PORT alone; a web server's URL is for"),
             ([f"a@{TOKEN}=x:1"], "a: a TCP tunnel has no token"),
             (["a"], "tunnel 1: must be like db=127.0.0.1:5432"),
             (["app=x:1"], "app is published already"),

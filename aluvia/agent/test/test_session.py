@@ -45,9 +45,9 @@ class FakeCarrier:
 
     # What a test lets happen.
 
-    def register(self) -> None:
-        """The hub takes it."""
-        self.owner.registered(self, [Place("app", "https://hub.test/t/app/")])
+    def register(self, where: str = "https://hub.test/t/app/") -> None:
+        """The hub takes it, and says where that is."""
+        self.owner.registered(self, [Place("app", where)])
 
     def lose(self, ending: Ending = LOST) -> None:
         """It is over."""
@@ -153,6 +153,12 @@ class ReconnectTests(SessionCase):
                 "0.5 s.",
             ],
         )
+
+    def test_a_path_is_the_edges(self) -> None:
+        """Of a place that is a path it is said whose path that is."""
+        with capturedLogs() as events:
+            self.carriers[-1].register("/t/app/")
+        self.assertIn("app is at /t/app/ of the edge", self.lines(events))
 
     def test_refusals(self) -> None:
         """What somebody has to do something about is tried slowly, and it is said what to do."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+import attrs
 from twisted.logger import capturedLogs
 
 from aluvia.agent.carrier import Carrier, Ending, Place
@@ -65,6 +66,7 @@ class WSSCase(HubCase):
     def setUp(self) -> None:
         """Make what a carrier needs."""
         super().setUp()
+        self.url = HUB
         self.owner = Owner()
         self.dialer = FakeDialer()
         self.connect = FakeConnect()
@@ -96,7 +98,7 @@ class WSSCase(HubCase):
         }
         carrier = WSSCarrier(
             self.owner,
-            HUB,
+            self.url,
             key,
             registration,
             self.dialer,
@@ -170,20 +172,31 @@ class RegistrationTests(WSSCase):
         self.carrier()
         self.dialer.dials[-1].failed(DialError("connection_refused", 502, "It refused."))
         self.assertEqual(self.owner.endings.pop(), Ending("It refused."))
-        for head, refusal in (
-            (b"401 Unauthorized", "unauthorized"),
-            (b"409 Conflict", "taken"),
-            (b"404 Not Found", None),
-            (b"200 OK", None),
+        no_hub = "That is no hub, or what stands before it lets no WebSocket pass."
+        for head, refusal, said in (
+            (b"401 Unauthorized", "unauthorized", "The hub does not know the key (401)."),
+            (b"409 Conflict", "taken", "The server answered 409, and not 101."),
+            (b"502 Bad Gateway", None, "The server answered 502, and not 101."),
+            (b"404 Not Found", None, f"The server answered 404, and not 101. {no_hub}"),
+            (b"200 OK", None, f"The server answered 200, and not 101. {no_hub}"),
         ):
             self.carrier()
             self.answer(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % head)
             ending = self.owner.endings.pop()
             self.assertEqual((ending.refusal, ending.no_websocket), (refusal, refusal is None))
-            self.assertIn(head[:3].decode(), ending.why)
+            self.assertEqual(ending.why, said)
         self.carrier()
         self.answer(b"SSH-2.0-x\r\n\r\n")
         self.assertTrue(self.owner.endings.pop().no_websocket)
+
+    def test_no_tls_at_the_hub(self) -> None:
+        """TLS with a hub that has none says so; with any other it is what it is."""
+        error = DialError("tls_protocol_error", 502, "It is no TLS.")
+        for tls, said in ((False, "It is no TLS."), (True, " begins with ws://.")):
+            self.url = attrs.evolve(HUB, tls=tls)
+            self.carrier()
+            self.dialer.dials[-1].failed(error)
+            self.assertTrue(self.owner.endings.pop().why.endswith(said))
 
     def test_silent(self) -> None:
         """A hub that never answers the registration is left."""

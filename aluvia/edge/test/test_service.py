@@ -9,10 +9,11 @@ from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
-from twisted.logger import LogEvent, globalLogPublisher
+from twisted.logger import LogEvent, capturedLogs, formatEvent, globalLogPublisher
 
 from aluvia.edge.api_token import VARIABLE
 from aluvia.edge.service import EdgeService
+from aluvia.edge.settings import IN_MEMORY
 from aluvia.edge.test.edge_case import connect_to_loopback, reactor
 from aluvia.edge.test.whole_edge_case import TOKEN, WholeEdgeCase
 
@@ -126,3 +127,33 @@ class HangUpTests(ServiceCase):
             f"SIGHUP: the routes stay as they were: {self.routes}: it was not read: The threads "
             "have been stopped.",
         )
+
+
+class SayingTests(WholeEdgeCase):
+    """What is said when it came up."""
+
+    async def said(self, **fields: typing.Any) -> list[str]:
+        """The lines of an edge without a route."""
+        settings = self.settings(db=IN_MEMORY, **fields)
+        signals: dict[int, object] = {}
+        service = EdgeService(settings, reactor, {VARIABLE: TOKEN}, None, signals.__setitem__)
+        self.addCleanup(service.stopService)
+        await service.begin()
+        with capturedLogs() as events:
+            service.came_up()
+        return [str(formatEvent(event)) for event in events]
+
+    async def test_no_route(self) -> None:
+        """Where there is a hub tunnels need none; where that is, is said as an agent is told it."""
+        *_, last = await self.said()
+        self.assertRegex(last, r"^There is no route yet: POST one to http://127\.0\.0\.1:\d+/api")
+        for fields, where in (
+            ({}, "/t/ID/"),
+            ({"tunnel_domain": "t.example"}, "ID.t.example and /t/ID/"),
+            ({"tunnel_domain": "t.example", "tunnel_paths": False}, "ID.t.example"),
+        ):
+            lines = await self.said(hub=("127.0.0.1", 0), **fields)
+            self.assertIn(f"tunnels are at {where} without one; or POST one to ", lines[-1])
+            self.assertTrue(any(line.startswith("hub is at ws://127.0.0.1:") for line in lines))
+        *_, last = await self.said(hub=("127.0.0.1", 0), tunnel_paths=False)
+        self.assertRegex(last, r"^There is no route yet: POST one to")
