@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shlex
 import shutil
+import signal
 import socket
 import sys
+import textwrap
 
 from twisted.trial.unittest import SkipTest, TestCase
 
@@ -18,6 +21,13 @@ SECONDS_FOR_PIP = 600.0
 SECONDS_TO_START = 60.0
 
 
+def python_blocks(page: pathlib.Path) -> list[str]:
+    """Return the ``python`` blocks of a page, as files."""
+    text = page.read_text(encoding="utf-8")
+    blocks = re.findall(r"^\.\. code-block:: python\n\n((?:   .*\n|\n)+)", text, re.MULTILINE)
+    return [textwrap.dedent(block) for block in blocks]
+
+
 def with_ports(line: str, ports: dict[int, int]) -> str:
     """Return ``line`` with other ports; each that is replaced is in it exactly once."""
     for port, other in ports.items():
@@ -25,6 +35,18 @@ def with_ports(line: str, ports: dict[int, int]) -> str:
             raise AssertionError(f"{port} is not once in: {line}")
         line = line.replace(str(port), str(other))
     return line
+
+
+def free_port() -> int:
+    """Return a port on which somebody may listen who cannot be told of port 0."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody takes connections there."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def need_openssl() -> None:
@@ -104,6 +126,26 @@ class NewcomerCase(TestCase):
         await until(lambda: ports.exists() or child.ended, SECONDS_TO_START, "the edge is ready")
         self.assertFalse(child.ended, child.output)
         return child, json.loads(ports.read_text(encoding="utf-8"))
+
+    async def agent(self, line: str) -> Child:
+        """Start an agent, and wait until its hub has it."""
+        ports = pathlib.Path(self.mktemp()).resolve()
+        # It may begin with variables.
+        child = self.start(f"exec env {line} --port-file {ports}")
+
+        def is_online() -> bool:
+            return ports.exists() and bool(json.loads(ports.read_text(encoding="utf-8"))["online"])
+
+        await until(lambda: child.ended or is_online(), SECONDS_TO_START, "the agent is online")
+        self.assertFalse(child.ended, child.output)
+        return child
+
+    async def interrupt(self, child: Child, status: int = 128 + signal.SIGINT) -> None:
+        """Press Ctrl-C in its terminal."""
+        child.send_signal(signal.SIGINT)
+        self.assertEqual(await child.wait(), status, child.output)
+        for sign in ("Unhandled", "Traceback"):
+            self.assertNotIn(sign, child.output.replace(": KeyboardInterrupt", ""))
 
     def nobody(self) -> int:
         """Return a port on which nobody listens, and nobody will before the test is over."""

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
-import signal
 
-from tests.aluvia_process import Child
+from tests.aluvia_process import until
 from tests.checkout import CHECKOUT
-from tests.newcomer import NewcomerCase, need_openssl, with_ports
+from tests.newcomer import (
+    NewcomerCase,
+    free_port,
+    listens,
+    need_openssl,
+    python_blocks,
+    with_ports,
+)
 from tests.readme import commands
 
 PAGE = CHECKOUT / "docs" / "tutorial" / "first-proxy.rst"
 EDGE_PAGE = CHECKOUT / "docs" / "tutorial" / "first-edge.rst"
+TUNNEL_PAGE = CHECKOUT / "docs" / "tutorial" / "first-tunnel.rst"
 
 
 class TutorialTests(NewcomerCase):
@@ -36,8 +43,7 @@ class TutorialTests(NewcomerCase):
         for way in ("direct", "gateway"):
             self.assertIn(way, await self.finish(f"{next(lines)} --admin-port {admin}"))
 
-        gateway_child.send_signal(signal.SIGINT)
-        self.assertEqual(await gateway_child.wait(), 128 + signal.SIGINT, gateway_child.output)
+        await self.interrupt(gateway_child)
         failed = await self.finish(with_ports(next(lines), ports))
         self.assertTrue(failed.startswith("HTTP/1.1 502 Bad Gateway\r\n"), failed)
         self.assertRegex(failed, r"(?m)^Proxy-Status: aluvia; ?error=connection_refused")
@@ -83,12 +89,12 @@ class EdgeTutorialTests(NewcomerCase):
         drained = json.loads(await self.finish(with_ports(next(lines), api)))
         self.assertEqual((drained["admin"], drained["active"]), ("drain", 0))
         self.assertEqual(await self.finish(with_ports(next(lines), https)), "two\ntwo\n")
-        await self.interrupt(one)
+        await self.interrupt(one, 0)
         await self.serving(line_of_one, 8001, port_of_one)
         ready = json.loads(await self.finish(with_ports(next(lines), api)))
         self.assertEqual((ready["admin"], ready["isDead"]), ("ready", False))
 
-        await self.interrupt(two)
+        await self.interrupt(two, 0)
         self.assertEqual(await self.finish(with_ports(next(lines), https)), "one\none\n")
         self.assertIn("Backend two of shop is dead: connection_refused", edge.output)
         dead = json.loads(await self.finish(with_ports(next(lines), api)))
@@ -100,14 +106,66 @@ class EdgeTutorialTests(NewcomerCase):
             "aluvia_edge_requests_total{", await self.finish(with_ports(next(lines), api))
         )
 
-        await self.interrupt(edge, 128 + signal.SIGINT)
+        await self.interrupt(edge)
         _, ports = await self.edge(with_ports(line_of_edge, {8080: 0, 8443: 0}))
         again = await self.finish(with_ports(next(lines), {8443: ports["https"]}))
         self.assertEqual(again, "one\n")
         self.assertEqual(list(lines), [])
 
-    async def interrupt(self, child: Child, status: int = 0) -> None:
-        """Press Ctrl-C in its terminal."""
-        child.send_signal(signal.SIGINT)
-        self.assertEqual(await child.wait(), status, child.output)
-        self.assertNotIn("Unhandled", child.output)
+
+class TunnelTutorialTests(NewcomerCase):
+    """So it is with the page about tunnels."""
+
+    async def test_page(self) -> None:
+        """Each line, in its order; the ports are free ones."""
+        lines = iter(commands(TUNNEL_PAGE))
+        await self.install(next(lines))
+        self.assertIn("through a hub", await self.finish(next(lines)))
+        await self.finish(next(lines))
+        line_of_site = next(lines)
+        site, port = await self.serving(line_of_site, 3000, 0)
+
+        self.assertEqual(await self.finish(next(lines)), "")
+        edge, ports = await self.edge(with_ports(next(lines), {8080: 0, 8910: 0}))
+        http, hub = {8080: ports["http"]}, {8910: ports["hub"]}
+        self.assertIn(f"hub is at ws://127.0.0.1:{ports['hub']}\n", edge.output)
+        self.assertIn("tunnels are at /t/ID/ without one", edge.output)
+        agent = await self.agent(with_ports(next(lines), {3000: port, **hub}))
+        self.assertIn("app is at /t/app/ of the edge\n", agent.output)
+        page = await self.finish(with_ports(next(lines), http))
+        self.assertEqual(page, '<script src="/live.js"></script>Hello from here.\n')
+        await self.interrupt(site, 0)
+        refused = await self.finish(with_ports(next(lines), http))
+        self.assertRegex(refused, r"^HTTP/1\.1 502 [^$]+aluvia-edge; error=connection_refused\r\n")
+        await until(lambda: "app: nothing listens at" in agent.output, 30, "it is told")
+        self.assertRegex(agent.output, r" app: GET / 200, 49 bytes in \d")
+        await self.serving(line_of_site, 3000, port)
+
+        await self.interrupt(agent)
+        away = await self.finish(with_ports(next(lines), http))
+        self.assertRegex(away, r"^HTTP/1\.1 502 [^$]+ error=destination_unavailable\r\n")
+        agent = await self.agent(with_ports(next(lines), {3000: port, **hub}))
+        for status in (403, 200):
+            self.assertEqual(await self.finish(with_ports(next(lines), http)), f"{status}\n")
+        self.assertNotIn("open-sesame", agent.output + edge.output)
+        await self.interrupt(agent)
+
+        live = free_port()
+        (text,) = python_blocks(TUNNEL_PAGE)
+        (self.checkout / "live.py").write_text(with_ports(text, {5173: live}), encoding="utf-8")
+        self.start(f"exec {next(lines)}")
+        await until(lambda: listens(live), 30, "it listens")
+        agent = await self.agent(with_ports(next(lines), {3000: port, 5173: live, **hub}))
+        said = await self.finish(with_ports(next(lines), http))
+        self.assertEqual(said, f"Hello, 127.0.0.1:{ports['http']}\n")
+
+        await self.interrupt(edge)
+        edge, _ = await self.edge(with_ports(next(lines), http | hub))
+        there = f"app is at http://app.tunnels.localhost:{ports['http']}/\n"
+        await until(lambda: there in agent.output, 60, "it is back")
+        for status in (404, 200):
+            self.assertEqual(await self.finish(with_ports(next(lines), http)), f"{status}\n")
+
+        self.assertEqual(await self.finish(next(lines)), "Revoked laptop.\n")
+        await until(lambda: ": The key was revoked, " in agent.output, 30, "it is told")
+        self.assertEqual(list(lines), [])
