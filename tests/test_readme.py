@@ -24,7 +24,7 @@ class ReadmeTests(NewcomerCase):
     async def test_run(self) -> None:
         """
         One line sets it up and starts the demo, whose lines show both ways, and the flip; the
-        others run a client with a parent proxy, a gateway, and an edge.
+        others run a client with a parent proxy, a gateway, an edge, and a tunnel.
         """
         setup, _, demo = command("--demo").rpartition(" && ")
         await self.install(setup)
@@ -32,6 +32,7 @@ class ReadmeTests(NewcomerCase):
         origin = await self.parent_proxy()
         await self.gateway()
         await self.an_edge(origin)
+        await self.a_tunnel(origin)
 
     async def demo(self, line: str) -> None:
         """Type what the demo says to type."""
@@ -95,7 +96,9 @@ class ReadmeTests(NewcomerCase):
 
     async def an_edge(self, origin: int) -> None:
         """A route is one line, and there when that is answered."""
-        child, ports = await self.edge(with_ports(command("aluvia-edge"), {8081: 0, 8443: 0}))
+        child, ports = await self.edge(
+            with_ports(command("--http 127.0.0.1:8081"), {8081: 0, 8443: 0})
+        )
         await self.finish(command("api.curl)"))
         line = with_ports(command("api/v1/routes"), {8000: origin, 8901: ports["api"]})
         self.assertIn('"vHost": "app.localhost"', await self.finish(line))
@@ -104,3 +107,16 @@ class ReadmeTests(NewcomerCase):
         child.send_signal(signal.SIGTERM)
         self.assertEqual(await child.wait(), 128 + signal.SIGTERM, child.output)
         self.assertNotIn("Traceback", child.output)
+
+    async def a_tunnel(self, origin: int) -> None:
+        """Three commands, and the site is there; the edge has its store from before."""
+        await self.finish(command("agent-key add"))
+        edge, ports = await self.edge(
+            with_ports(command("--http 127.0.0.1:8082"), {8082: 0, 8910: 0})
+        )
+        line = command("twistd -n --pidfile= aluvia-agent")
+        agent = await self.agent(with_ports(line, {8910: ports["hub"], 8000: origin}))
+        line = with_ports(command("8082/t/app"), {8082: ports["http"]})
+        self.assertIn("architecture.rst", await self.finish(line))
+        for child in (agent, edge):
+            await self.interrupt(child)
