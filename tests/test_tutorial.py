@@ -125,10 +125,11 @@ class TunnelTutorialTests(NewcomerCase):
         line_of_site = next(lines)
         site, port = await self.serving(line_of_site, 3000, 0)
 
-        self.assertEqual(await self.finish(next(lines)), "")
+        told = "laptop.key has the key of laptop.\n"
+        self.assertEqual(await self.finish(next(lines)), told)
         edge, ports = await self.edge(with_ports(next(lines), {8080: 0, 8910: 0}))
         http, hub = {8080: ports["http"]}, {8910: ports["hub"]}
-        self.assertIn(f"hub is at ws://127.0.0.1:{ports['hub']}\n", edge.output)
+        self.assertIn(f"hub is at ws://127.0.0.1:{ports['hub']}/agent\n", edge.output)
         self.assertIn("tunnels are at /t/ID/ without one", edge.output)
         agent = await self.agent(with_ports(next(lines), {3000: port, **hub}))
         self.assertIn("app is at /t/app/ of the edge\n", agent.output)
