@@ -6,7 +6,7 @@ sends each request direct or through an authenticated gateway, by hostname rules
 ``twistd -n aluvia-gateway``, with the control plane that clients follow; the **edge**,
 ``twistd -n aluvia-edge``, a reverse proxy whose routes, backends and certificates change while it
 runs; and the **agent**, ``twistd -n aluvia-agent``, which publishes ports of its own network
-through a hub.
+through the edge's hub.
 
 The packages, from the bottom up; each imports only what stands above it in this list:
 
@@ -28,7 +28,8 @@ The packages, from the bottom up; each imports only what stands above it in this
 :mod:`aluvia.store` and :mod:`aluvia.api`
     What outlives a process, in SQLite; and the manners of a REST API. Loaded by those who run them.
 :mod:`aluvia.hub`
-    Where agents connect: their keys, what they offer, and the way to it.
+    Where agents connect: their keys, what they offer, and the way to it, which is a dialer. The
+    edge mounts it.
 :mod:`aluvia.forwarding`
     The way of a request through a proxy of any kind, and all of it through a forward proxy.
 :mod:`aluvia.client`
@@ -51,10 +52,14 @@ The packages, from the bottom up; each imports only what stands above it in this
     of its own; and for Scrapy.
 :mod:`aluvia.testing`
     Public fakes and a fault-injecting peer, for tests here and in programs that use aluvia.
+:mod:`aluvia.demo`
+    Doors together in one process, to be tried.
 
 Where to start reading: :mod:`aluvia.client.service`, then :mod:`aluvia.forwarding.proxy`,
 :mod:`aluvia.wire.exchange`, and :mod:`aluvia.net.relay`. Of the edge: :mod:`aluvia.edge.service`,
-:mod:`aluvia.edge.downstream`, :mod:`aluvia.edge.passage`, :mod:`aluvia.edge.configuration`.
+:mod:`aluvia.edge.downstream`, :mod:`aluvia.edge.passage`, :mod:`aluvia.edge.configuration`. Of
+tunnels: :mod:`aluvia.edge.tunnels`, :mod:`aluvia.hub.registry`, :mod:`aluvia.net.mux`,
+:mod:`aluvia.agent.session`.
 
 Importing this package is cheap: of the above it loads :func:`launch` and what that is made of,
 nothing of Twisted, and it never installs a reactor.
