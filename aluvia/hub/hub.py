@@ -17,7 +17,7 @@ from aluvia.hub.dialer import TunnelDialer
 from aluvia.hub.keys import Keys, Permit
 from aluvia.hub.limits import DEFAULT_HUB_LIMITS, HubLimits
 from aluvia.hub.registry import Registry, Session
-from aluvia.hub.wss import WebSocketSession
+from aluvia.hub.wss import REFUSALS, WebSocketSession
 from aluvia.net.accept import Sweep
 from aluvia.net.http_server import ServerConnection
 from aluvia.wire.errors import ProtocolViolation
@@ -39,6 +39,7 @@ class Hub:
     :param make_id: makes what cannot be guessed.
     :ivar registry: what is offered.
     :ivar dialer: dials tunnels.
+    :ivar refusals: how many agents were not registered, by :data:`aluvia.hub.wss.REFUSALS`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Hub:
         self.make_id = make_id
         self.registry = Registry(limits, now)
         self.dialer = TunnelDialer(self.registry)
+        self.refusals = dict.fromkeys(REFUSALS, 0)
         self._public_url = public_url
         self._connected: set[WebSocketSession] = set()
         self._draining = False

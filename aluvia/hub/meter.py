@@ -6,6 +6,8 @@ import collections
 import math
 import typing
 
+from aluvia.telemetry.metrics import Histogram
+
 __all__ = ["LATENCIES", "Meter"]
 
 #: Latencies of so many requests are kept, of which percentiles tell.
@@ -23,16 +25,17 @@ class Meter:
     :ivar last_status: of the last one; 0 before, and where it was cut before an answer.
     :ivar last_seen: when that ended; seconds since 1970, 0 before.
     :ivar streams_open: requests, WebSockets and TCP connections of visitors that are under way.
+    :ivar latencies: of all requests; seconds.
     """
 
     __slots__ = (
-        "_latencies",
-        "_latency_sum",
+        "_last_latencies",
         "bytes_in",
         "bytes_out",
         "error_count",
         "last_seen",
         "last_status",
+        "latencies",
         "request_count",
         "streams_open",
     )
@@ -45,8 +48,8 @@ class Meter:
         self.last_status = 0
         self.last_seen = 0.0
         self.streams_open = 0
-        self._latency_sum = 0.0
-        self._latencies: collections.deque[float] = collections.deque(maxlen=LATENCIES)
+        self.latencies = Histogram()
+        self._last_latencies: collections.deque[float] = collections.deque(maxlen=LATENCIES)
 
     def record(
         self, status: int, seconds: float, bytes_in: int, bytes_out: int, *, ok: bool, now: float
@@ -63,13 +66,13 @@ class Meter:
         self.bytes_out += bytes_out
         self.last_status = status
         self.last_seen = now
-        self._latency_sum += seconds
-        self._latencies.append(seconds)
+        self.latencies.observe(seconds)
+        self._last_latencies.append(seconds)
 
     @property
     def average_latency(self) -> float:
         """Of all requests; seconds, 0 before the first."""
-        return self._latency_sum / self.request_count if self.request_count else 0.0
+        return self.latencies.total / self.request_count if self.request_count else 0.0
 
     def percentiles(self, wanted: typing.Sequence[float]) -> list[float]:
         """
@@ -77,7 +80,7 @@ class Meter:
 
         :param wanted: from 0 to 1.
         """
-        ordered = sorted(self._latencies)
+        ordered = sorted(self._last_latencies)
         if not ordered:
             return [0.0 for _ in wanted]
         last = len(ordered) - 1

@@ -20,6 +20,7 @@ A pull is a responder of its own (:class:`Pull`):
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import re
 import typing
@@ -57,6 +58,15 @@ __all__ = ["AgentCalls", "Pull"]
 #: the kernel, or met a connection that is gone, takes another.
 LOOK_SECONDS = 0.1
 
+#: What a registration is not taken for (:data:`aluvia.hub.wss.REFUSALS`), by its status.
+_REFUSALS = {
+    400: "bad_registration",
+    401: "unauthorized",
+    403: "forbidden",
+    409: "taken",
+    503: "full",
+}
+
 _ACCEPTED = Reply(202, {"status": "accepted"})
 _seconds = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?").fullmatch
 
@@ -84,8 +94,22 @@ class AgentCalls:
 
     def register(self, connection: ServerConnection, head: RequestHead, body: bytes) -> Reply:
         """``POST /api/agent/register``."""
+        with self._counting():
+            return self._register(connection, head, body)
+
+    def permit_to_upgrade(self, head: RequestHead) -> Permit | None:
+        """
+        What the key in the head of a request for a WebSocket is good for.
+
+        :return: None if there is no key in it.
+        :raises Problem: 401, for a key that is none.
+        """
+        with self._counting():
+            return self._permit(head)
+
+    def _register(self, connection: ServerConnection, head: RequestHead, body: bytes) -> Reply:
         document = _object(body)
-        permit = self.permit(head)
+        permit = self._permit(head)
         key = document.get("token")
         if permit is None and isinstance(key, str):
             permit = self._hub.keys.permit(key)
@@ -169,13 +193,16 @@ class AgentCalls:
             session.drain()
         return _ACCEPTED
 
-    def permit(self, head: RequestHead) -> Permit | None:
-        """
-        What the key in a head is good for.
+    @contextlib.contextmanager
+    def _counting(self) -> typing.Iterator[None]:
+        """Count an agent that is refused."""
+        try:
+            yield
+        except Problem as problem:
+            self._hub.refusals[_REFUSALS[problem.status]] += 1
+            raise
 
-        :return: None if there is no key in it.
-        :raises Problem: 401, for a key that is none.
-        """
+    def _permit(self, head: RequestHead) -> Permit | None:
         given = [value for name, value in head.fields if name.lower() == b"authorization"]
         if not given:
             return None

@@ -118,7 +118,7 @@ class HubSite:
             raise Problem(426, "upgrade_required", "Here there is a WebSocket.", fields=fields)
         if head.length:
             raise Problem(400, "bad_request", "A request for a WebSocket has no body.")
-        permit = self._calls.permit(head)
+        permit = self._calls.permit_to_upgrade(head)
         try:
             self._hub.upgrade(connection, head, permit)
         except ProtocolViolation as violation:

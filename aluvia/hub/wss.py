@@ -39,7 +39,7 @@ from aluvia.wire.frames import Capability, Code
 if typing.TYPE_CHECKING:
     from aluvia.hub.hub import Hub
 
-__all__ = ["Refused", "WebSocketSession"]
+__all__ = ["REFUSALS", "Refused", "WebSocketSession"]
 
 log = Logger()
 
@@ -47,11 +47,15 @@ log = Logger()
 WHY_CHARS = 200
 
 
+#: Why an agent is not registered.
+REFUSALS = ("unauthorized", "forbidden", "bad_registration", "taken", "full")
+
+
 class Refused(Exception):
     """
     An agent is not registered.
 
-    :ivar code: ``unauthorized``, ``forbidden``, ``bad_registration``, ``taken`` or ``full``.
+    :ivar code: one of :data:`REFUSALS`.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -289,6 +293,7 @@ class WebSocketSession:
             self._mux.drain("The hub goes away.")
 
     def _refuse(self, refused: Refused) -> None:
+        self._hub.refusals[refused.code] += 1
         log.info(
             "An agent at {address} was refused: {why}", address=self.address, why=refused.message
         )

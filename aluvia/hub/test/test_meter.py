@@ -63,4 +63,4 @@ class MeterTests(SynchronousTestCase):
             self.record(seconds=1.0)
         self.assertEqual(self.meter.percentiles([1]), [1.0])
         self.assertEqual(self.meter.average_latency, 5.0)
-        self.assertEqual(len(self.meter._latencies), LATENCIES)
+        self.assertEqual(len(self.meter._last_latencies), LATENCIES)

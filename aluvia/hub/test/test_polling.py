@@ -71,6 +71,20 @@ class RegisterTests(PollCase):
         self.assertEqual(self.post("register", stolen).status, 409)
         self.assertEqual(self.post("heartbeat", {"session_id": session_id}).status, 202)
 
+    def test_refusals_are_counted(self) -> None:
+        """Each by its reason; who is registered is none, and nor is another call that failed."""
+        self.register("app")
+        for document in (
+            self.registration("app") | {"token": "no-key"},
+            self.registration("app") | {"tunnels": []},
+            self.registration("app") | {"token": "key-for-one"},
+            self.registration("app", agent_id="thief"),
+        ):
+            self.post("register", document)
+        self.post("heartbeat", {"session_id": "none"})
+        counted = {"unauthorized": 1, "bad_registration": 1, "forbidden": 1, "taken": 1, "full": 0}
+        self.assertEqual(self.hub.refusals, counted)
+
     def test_no_json(self) -> None:
         """What is no object in JSON is 400."""
         for body in (b"{", b"[]", b'"x"', b"\xff", b'{"a": 1, "a": 2}', b"[" * 50_000):

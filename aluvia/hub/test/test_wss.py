@@ -49,6 +49,16 @@ class RegistrationTests(HubCase):
         self.assertEqual(agent.refusals, ["forbidden"])
         self.assertEqual(self.hub.registry.tunnels, {})
 
+    def test_refusals_are_counted(self) -> None:
+        """Each by its reason; who is registered is none."""
+        self.online("app")
+        self.agent(None).register("app")
+        self.agent(NARROW_KEY).register("other")
+        for _ in range(2):
+            self.agent().register("app", instance="instance-2")
+        counted = {code: count for code, count in self.hub.refusals.items() if count}
+        self.assertEqual(counted, {"unauthorized": 1, "forbidden": 1, "taken": 2})
+
     def test_an_exit(self) -> None:
         """That capability is not here yet."""
         agent = self.agent()
