@@ -1,10 +1,10 @@
 """
 What a scrape of an edge's ``/metrics`` shows.
 
-Labels are ids, vhosts and domains of the configuration, and names of our own code: nothing that a
-client sends. What no route took has an empty ``route``, and what came to no backend an empty
-``backend``. A backend that was removed has no lines any more; what it did stays in its route's
-distribution.
+Labels are ids, vhosts and domains of the configuration, ids of tunnels, and names of our own code:
+nothing that a client sends. What no route took has an empty ``route``, and what came to no backend
+an empty ``backend``. A backend that was removed has no lines any more; what it did stays in its
+route's distribution.
 
 Only what there was is shown: a route without traffic has its gauges alone.
 """
@@ -15,20 +15,18 @@ import math
 import typing
 
 from aluvia import __version__
+from aluvia.edge.measured_hub import measure_hub
+from aluvia.edge.slices import batches
 from aluvia.edge.statistics import Tracker
 from aluvia.edge.stats_document import Gauges, MemberGauge
 from aluvia.edge.tally import Tally
+from aluvia.edge.tunnels import Hub
 from aluvia.telemetry.exposition import Families
 
 __all__ = ["REJECTED", "Observed", "measure"]
 
 #: The cause of a request that found its route's queue full, or waited there for too long.
 REJECTED = "connection_limit_reached"
-
-#: How many routes, backends or certificates are measured at once: a few milliseconds' work.
-BATCH = 8
-
-T = typing.TypeVar("T")
 
 PLACE = ("route", "vhost", "backend")
 ROUTE = ("route", "vhost")
@@ -73,6 +71,10 @@ class Observed(Gauges, typing.Protocol):
     def tls_failures(self) -> typing.Mapping[str, int]:
         """How many were not, by reason."""
 
+    @property
+    def hub(self) -> Hub | None:
+        """Where agents connect; None where none may."""
+
 
 def measure(tracker: Tracker, observed: Observed, now: float) -> typing.Iterator[Families]:
     """
@@ -85,37 +87,33 @@ def measure(tracker: Tracker, observed: Observed, now: float) -> typing.Iterator
     """
     v_hosts = observed.v_hosts()
     places = tracker.places()
-    for some in _batches(places):
+    for some in batches(places):
         yield _measure_places(tracker, v_hosts, some)
-    for routes in _batches([*dict.fromkeys(route for route, _ in places)]):
+    for routes in batches([*dict.fromkeys(route for route, _ in places)]):
         yield _measure_traffic(tracker, v_hosts, routes)
-    for those in _batches([*v_hosts.items()]):
+    for those in batches([*v_hosts.items()]):
         yield _measure_routes(observed, those)
     members = [
         ((route, v_host, member.id), member)
         for route, v_host in v_hosts.items()
         for member in observed.members(route)
     ]
-    for each in _batches(members):
+    for each in batches(members):
         yield _measure_members(each)
     # Of two routes for one vhost, or two files of one name, the one that ends first is shown.
     ends: dict[tuple[str, str], float] = {}
     for source, certificate in observed.certificates():
         key = source, certificate.domain
         ends[key] = min(certificate.not_after, ends.get(key, math.inf))
-    for some_ends in _batches([*ends.items()]):
+    for some_ends in batches([*ends.items()]):
         yield _measure_certificates(some_ends)
+    if observed.hub is not None:
+        yield from measure_hub(observed.hub)
     yield _measure_process(observed, now)
 
 
-def _batches(rows: list[T]) -> typing.Iterator[list[T]]:
-    """All of them; one batch where there are none, so that their families are shown."""
-    for start in range(0, max(1, len(rows)), BATCH):
-        yield rows[start : start + BATCH]
-
-
 def _measure_places(
-    tracker: Tracker, v_hosts: typing.Mapping[str, str], places: list[tuple[str, str]]
+    tracker: Tracker, v_hosts: typing.Mapping[str, str], places: typing.Sequence[tuple[str, str]]
 ) -> Families:
     """What the tracker knows of places with any traffic."""
     families = Families()
@@ -166,7 +164,7 @@ def _measure_places(
 
 
 def _measure_traffic(
-    tracker: Tracker, v_hosts: typing.Mapping[str, str], ids: list[str]
+    tracker: Tracker, v_hosts: typing.Mapping[str, str], ids: typing.Sequence[str]
 ) -> Families:
     """What it knows of routes with any traffic."""
     families = Families()
@@ -202,7 +200,7 @@ def _measure_traffic(
     return families
 
 
-def _measure_routes(observed: Observed, v_hosts: list[tuple[str, str]]) -> Families:
+def _measure_routes(observed: Observed, v_hosts: typing.Sequence[tuple[str, str]]) -> Families:
     """What is so now."""
     families = Families()
     for name, text, number in (
@@ -219,7 +217,9 @@ def _measure_routes(observed: Observed, v_hosts: list[tuple[str, str]]) -> Famil
     return families
 
 
-def _measure_members(members: list[tuple[tuple[str, str, str], MemberGauge]]) -> Families:
+def _measure_members(
+    members: typing.Sequence[tuple[tuple[str, str, str], MemberGauge]],
+) -> Families:
     families = Families()
     families.gauges(
         "aluvia_edge_backend_alive",
@@ -236,7 +236,7 @@ def _measure_members(members: list[tuple[tuple[str, str, str], MemberGauge]]) ->
     return families
 
 
-def _measure_certificates(ends: list[tuple[tuple[str, str], float]]) -> Families:
+def _measure_certificates(ends: typing.Sequence[tuple[tuple[str, str], float]]) -> Families:
     families = Families()
     families.gauges(
         "aluvia_edge_certificate_not_after_seconds",

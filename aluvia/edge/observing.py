@@ -15,6 +15,7 @@ from aluvia.edge.live import LiveRoute
 from aluvia.edge.measured import measure
 from aluvia.edge.scrapes import Scrapes
 from aluvia.edge.stats_document import stats
+from aluvia.hub.hub import Hub
 from aluvia.telemetry.exposition import Exposition
 from aluvia.telemetry.logs import THRESHOLDS
 from aluvia.upstreams.members import Member
@@ -155,6 +156,11 @@ class Observing:
     def tls_failures(self) -> dict[str, int]:
         """How many were not, by reason."""
         return self._ingress.tls_counters.tls_failures
+
+    @property
+    def hub(self) -> Hub | None:
+        """Where agents connect; None where none may."""
+        return self._ingress.hub
 
     def v_hosts(self) -> dict[str, str]:
         """The vhost of each route, by its id."""

@@ -1,5 +1,5 @@
 """
-What ``/metrics`` shows, made beside the requests: a part, the reactor turns, a part, …
+What ``/metrics`` shows, made beside the requests (:mod:`aluvia.edge.slices`).
 
 With 2 000 routes it is half a second's work, with 10 000 some seconds'; no request waits for more
 than a part of it, however many scrape at once. Rejected: an encoder of our own. It took a third of
@@ -12,8 +12,8 @@ import typing
 
 from twisted.internet.defer import DeferredLock
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 
+from aluvia.edge.slices import in_slices
 from aluvia.telemetry.exposition import Exposition, Families
 
 __all__ = ["Scrapes"]
@@ -41,7 +41,5 @@ class Scrapes:
         """
         exposition = Exposition(accept)
         async with self._one_at_a_time:
-            for families in self._measure():
-                exposition.add(families)
-                await deferLater(self._clock, 0)
+            await in_slices(self._measure(), exposition.add, self._clock)
         return exposition

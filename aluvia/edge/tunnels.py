@@ -87,6 +87,10 @@ class Hub(typing.Protocol):
     def keys(self) -> Keys:
         """The keys of agents."""
 
+    @property
+    def refusals(self) -> typing.Mapping[str, int]:
+        """How many agents were not registered, by reason."""
+
 
 class Moving(typing.Protocol):
     """What moves bytes of a tunnel."""

@@ -7,8 +7,10 @@ import typing
 from prometheus_client.parser import text_string_to_metric_families
 
 from aluvia import __version__
-from aluvia.edge.measured import BATCH, REJECTED, measure
+from aluvia.edge.measured import REJECTED, measure
+from aluvia.edge.slices import BATCH
 from aluvia.edge.test.completed_request import Completed
+from aluvia.edge.test.fake_hub import FakeHub
 from aluvia.edge.test.tracker_case import FakeGauges, TrackerCase
 from aluvia.telemetry.exposition import Exposition
 
@@ -20,6 +22,9 @@ ORDER = [
     "backend",
     "class",
     "cause",
+    "carrier",
+    "state",
+    "tunnel",
     "direction",
     "le",
     "reason",
@@ -46,14 +51,22 @@ class FakeEdge(FakeGauges):
     tls_handshakes = 15
     tls_failures: typing.ClassVar[dict[str, int]] = {"client_refused": 16}
 
+    def __init__(self) -> None:
+        self.hub: FakeHub | None = FakeHub()
+
 
 class MeasureTests(TrackerCase):
     """What a scrape shows."""
 
+    def setUp(self) -> None:
+        """An edge."""
+        super().setUp()
+        self.edge = FakeEdge()
+
     def scrape(self) -> dict[str, float]:
         """Every sample of ours: its name and the values of its labels, and its number."""
         exposition = Exposition("")
-        for families in measure(self.tracker, FakeEdge(), 1_700_000_042.0):
+        for families in measure(self.tracker, self.edge, 1_700_000_042.0):
             exposition.add(families)
         return {
             " ".join([sample.name.removeprefix("aluvia_edge_"), *ordered(sample.labels)]): (
@@ -167,11 +180,78 @@ class MeasureTests(TrackerCase):
             self.tracker.track(f"r{route}", "one").record(Completed())
         samples = [
             sum(len(family.samples) for family in families.collect())
-            for families in measure(self.tracker, FakeEdge(), 1_700_000_042.0)
+            for families in measure(self.tracker, self.edge, 1_700_000_042.0)
         ]
         self.assertGreater(sum(samples), 100 * 20)
         self.assertLess(max(samples), BATCH * 25)
         self.assertEqual(100, sum(key.startswith("latency_seconds_sum") for key in self.scrape()))
+
+    def test_agents(self) -> None:
+        """How many are connected, over what; how many were refused, and why."""
+        hub = self.edge.hub = FakeHub()
+        hub.publish("app", "web")
+        hub.publish("old", carrier="longpoll")
+        hub.registry.withdraw(hub.publish("gone"))
+        hub.refusals["taken"] = 3
+        self.assert_samples(
+            {
+                "hub_sessions wss": 1,
+                "hub_sessions longpoll": 1,
+                "hub_refusals_total unauthorized": 0,
+                "hub_refusals_total forbidden": 0,
+                "hub_refusals_total bad_registration": 0,
+                "hub_refusals_total taken": 3,
+                "hub_refusals_total full": 0,
+                "hub_tunnels online": 3,
+                "hub_tunnels offline": 1,
+            }
+        )
+
+    def test_tunnels(self) -> None:
+        """What each has done; without a visitor it has its gauges alone."""
+        hub = self.edge.hub = FakeHub()
+        hub.publish("app")
+        hub.registry.withdraw(hub.publish("gone"))
+        meter = hub.registry.tunnels["app"].meter
+        meter.streams_open = 4
+        meter.record(200, 0.002, 10, 20, ok=True, now=5.0)
+        meter.record(502, 1.5, 1, 2, ok=True, now=6.0)
+        self.assert_samples(
+            {
+                "tunnel_online app": 1,
+                "tunnel_online gone": 0,
+                "tunnel_streams app": 4,
+                "tunnel_streams gone": 0,
+                "tunnel_requests_total app": 2,
+                "tunnel_errors_total app": 1,
+                "tunnel_bytes_total app in": 11,
+                "tunnel_bytes_total app out": 22,
+                "tunnel_latency_seconds_sum app": 1.502,
+                "tunnel_latency_seconds_count app": 2,
+            }
+        )
+        buckets = {key for key in self.scrape() if key.startswith("tunnel_latency_seconds_bucket")}
+        self.assertEqual(len(buckets), len(meter.latencies.counts))
+
+    def test_ten_thousand_tunnels_take_long(self) -> None:
+        """No part is of more than some of them."""
+        hub = self.edge.hub = FakeHub()
+        for number in range(100):
+            hub.publish(*(f"t{number}-{each}" for each in range(100)))
+        for tunnel in hub.registry.tunnels.values():
+            tunnel.meter.record(200, 0.1, 1, 1, ok=True, now=5.0)
+        samples = [
+            sum(len(family.samples) for family in families.collect())
+            for families in measure(self.tracker, self.edge, 1_700_000_042.0)
+        ]
+        self.assertGreater(sum(samples), 10_000 * 20)
+        self.assertLess(max(samples), BATCH * 25)
+
+    def test_no_hub(self) -> None:
+        """There is nothing to say of it."""
+        self.edge.hub = None
+        names = [key for key in self.scrape() if key.startswith(("hub_", "tunnel_"))]
+        self.assertEqual(names, [])
 
     def test_what_is_gone(self) -> None:
         """A route that was forgotten has no lines any more; nothing but its gauges is left."""
