@@ -56,6 +56,7 @@ class Bounds:
     :ivar head_bytes: of a request line and its fields together.
     :ivar body_bytes: of a body; it is held in memory.
     :ivar longer_bodies: the same for paths that have another bound, as they are sent.
+    :ivar bodies_of_anybody: the same for paths whose bodies are taken before it is known who asks.
     :ivar request_seconds: in which a request is whole, from its first byte on.
     :ivar idle_seconds: from the connection, or the last answer, to the first byte of a request.
     """
@@ -66,6 +67,7 @@ class Bounds:
     request_seconds: float
     idle_seconds: float
     longer_bodies: typing.Mapping[bytes, int] = attrs.field(factory=dict)
+    bodies_of_anybody: typing.Mapping[bytes, int] = attrs.field(factory=dict)
 
 
 class BoundedRequest(Request):
@@ -84,15 +86,16 @@ class BoundedRequest(Request):
         """
         super().gotLength(length)
         self.setHeader(b"Date", datetimeToString())
-        most = self._bounded_channel.most_of_a_body()
+        channel = self._bounded_channel
+        most = channel.most_of_a_body()
         if length is None:
             self._refuse_body(Problem(411, "length_required", "A body must say its length."))
         elif length > most:
             detail = f"A body has at most {most} bytes here."
             self._refuse_body(Problem(413, "body_too_long", detail))
-        elif length:
+        elif length and not channel.takes_of_anybody():
             try:
-                self._bounded_channel.site.admit(self)
+                channel.site.admit(self)
             except Problem as problem:
                 self._refuse_body(problem)
 
@@ -172,9 +175,18 @@ class BoundedChannel(HTTPChannel):
 
     def most_of_a_body(self) -> int:
         """How many bytes the body may have of the request whose head is read."""
-        bounds = self.site.bounds
-        path = self._path.partition(b"?")[0]
-        return bounds.longer_bodies.get(path, bounds.body_bytes)
+        bounds, path = self.site.bounds, self._path_alone
+        more = bounds.longer_bodies.get(path, bounds.body_bytes)
+        return bounds.bodies_of_anybody.get(path, more)
+
+    def takes_of_anybody(self) -> bool:
+        """Whether that body is taken before it is known who asks."""
+        return self._path_alone in self.site.bounds.bodies_of_anybody
+
+    @property
+    def _path_alone(self) -> bytes:
+        path: bytes = self._path
+        return path.partition(b"?")[0]
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the client; also those that waited behind an answer."""

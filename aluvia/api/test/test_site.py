@@ -121,6 +121,24 @@ class SiteTests(SynchronousTestCase):
             200,
         )
 
+    def test_bodies_of_anybody(self) -> None:
+        """They are taken before it is asked who sends them, up to a bound of their own."""
+
+        def admit(request: Request) -> None:
+            raise Problem(401, "token_missing", "Who are you?")
+
+        self.site.admit = admit
+        self.site.bounds = attrs.evolve(BOUNDS, bodies_of_anybody={b"/form": 3})
+        for target, length, status in (
+            ("/form", 3, 200),
+            ("/form?a=/b", 3, 200),
+            ("/form", 4, 413),
+            ("/form/", 3, 401),
+            ("/", 3, 401),
+        ):
+            reply = self.send(head("POST", target, f"Content-Length: {length}") + b"a" * length)
+            self.assertEqual(reply.status, status, target)
+
     def test_longer_bodies(self) -> None:
         """A path may have a bound of its own, whatever its query, and it alone."""
         most = BOUNDS.body_bytes + 1
