@@ -11,9 +11,9 @@ from __future__ import annotations
 import datetime
 import typing
 
-from twisted.python.failure import Failure
-from twisted.web.template import Tag, flattenString, tags
+from twisted.web.template import Tag, tags
 
+from aluvia.api.html import flat
 from aluvia.forwarding.route import DIRECT, GATEWAY
 from aluvia.telemetry.logs import escape
 from aluvia.telemetry.written import duration, size
@@ -59,17 +59,7 @@ def page(
         ),
         _footer(),
     )
-    return b"<!DOCTYPE html>\n" + _flat(tags.html(head, body, lang="en")) + b"\n"
-
-
-def _flat(tag: Tag) -> bytes:
-    """Nothing in it is waited for, so that all of it is there at once."""
-    done: list[bytes] = []
-    failed: list[Failure] = []
-    flattenString(None, tag).addCallbacks(done.append, failed.append)
-    for failure in failed:
-        failure.raiseException()
-    return done[0]
+    return b"<!DOCTYPE html>\n" + flat(tags.html(head, body, lang="en")) + b"\n"
 
 
 def _header(data: Data, state: str, now: float, refresh: bool) -> Tag:
