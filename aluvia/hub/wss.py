@@ -114,7 +114,10 @@ class WebSocketSession:
     def last_seen(self) -> float:
         """When it was last heard of; seconds since 1970."""
         mux = self._mux
-        return self._heard if mux is None else self._hub.now() - mux.silent_for
+        if mux is None:
+            return self._heard
+        # The mux counts by the sweep's looks, up to a second too much.
+        return max(self.since, self._hub.now() - mux.silent_for)
 
     @property
     def streams_open(self) -> int:
