@@ -10,7 +10,7 @@ from twisted.web.http import Request
 from aluvia.api import problems
 from aluvia.api.problems import Problem
 
-__all__ = ["JSON", "prepare", "send_json", "send_nothing", "send_problem"]
+__all__ = ["JSON", "prepare", "send_json", "send_json_text", "send_nothing", "send_problem"]
 
 JSON = b"application/json"
 
@@ -37,8 +37,17 @@ def send_json(request: Request, status: int, data: object) -> bytes:
 
     :return: its body.
     """
+    return send_json_text(request, status, json.dumps(data, ensure_ascii=False))
+
+
+def send_json_text(request: Request, status: int, text: str) -> bytes:
+    """
+    Make the head of an answer whose JSON is written already.
+
+    :return: its body.
+    """
     prepare(request, status, JSON)
-    body = json.dumps(data, ensure_ascii=False).encode("utf-8") + b"\n"
+    body = text.encode("utf-8") + b"\n"
     request.setHeader(b"Content-Length", b"%d" % len(body))
     return body
 

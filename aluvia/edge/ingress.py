@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IProtocolFactory
 from aluvia.edge.access_log import open_access_log
 from aluvia.edge.applied import Applied
 from aluvia.edge.auth import Authenticators, Means
-from aluvia.edge.backends import Places
+from aluvia.edge.backends import TUNNEL, Places
 from aluvia.edge.certificates import Certificates, Presented
 from aluvia.edge.events import Event, EventBus, EventName
 from aluvia.edge.hashing_threads import HashingThreads
@@ -22,9 +22,11 @@ from aluvia.edge.statistics import Tracker
 from aluvia.edge.tls_listening import TLSCounters, TLSListening
 from aluvia.edge.trusted import TrustedProxies
 from aluvia.edge.tunnel_ports import TunnelPort
+from aluvia.edge.tunnel_view import Ways
 from aluvia.edge.tunnels import Tunnels
 from aluvia.hub.hub import Hub
 from aluvia.hub.keys import Keys
+from aluvia.hub.registry import Tunnel
 from aluvia.hub.site import HubConnections, HubSite
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect, Dialer, TCPDialer
@@ -205,6 +207,27 @@ class Ingress(Door):
         if self.certificates.usable(host):
             return _url("https", host, self.proxy.https_port or 443)
         return _url("http", host, self.place("http")[1]) if "http" in self.ports else None
+
+    def ways_into_tunnels(self) -> Ways:
+        """How visitors reach each tunnel, as all is configured now."""
+        by_route: dict[str, list[str]] = {}
+        for live in self.applied.routes.values():
+            # Of thousands of routes few lead there.
+            for member in live.members if live.tunnelled else ():
+                if member.target.way == TUNNEL:
+                    where = f"{live.v_host}{live.path_prefix or ''}"
+                    by_route.setdefault(member.target.host, []).append(where)
+        ports = {each.id: f"tunnel {each.id}" for each in self._settings.tunnel_tcp}
+
+        def ways(tunnel: Tunnel) -> list[str]:
+            if tunnel.kind == "tcp":
+                name = ports.get(tunnel.id, "")
+                return [str(Authority(*self.place(name)))] if name in self.ports else []
+            url = self._url_of_tunnel(tunnel.id)
+            paths = [f"/t/{tunnel.id}/"] if self._settings.tunnel_paths else []
+            return [*([] if url is None else [url]), *paths, *by_route.get(tunnel.id, [])]
+
+        return ways
 
     async def closing(self) -> None:
         """Probe nobody any more, and let agents go when their last stream has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 
+from aluvia.edge.tunnel_view import TunnelView
 from aluvia.telemetry.exposition import Exposition
 
 __all__ = ["Observed", "Runtime"]
@@ -30,6 +31,10 @@ class Observed(Runtime, typing.Protocol):
 
     def readiness(self) -> Facts:
         """``ready``: whether new requests are taken; ``reason``: why not; and what there is."""
+
+    @property
+    def tunnels(self) -> TunnelView:
+        """The tunnels that agents have opened."""
 
     async def scrape(self, accept: str) -> Exposition:
         """Everything that ``/metrics`` shows, for who accepts this."""

@@ -15,6 +15,7 @@ from aluvia.edge.live import LiveRoute
 from aluvia.edge.measured import measure
 from aluvia.edge.scrapes import Scrapes
 from aluvia.edge.stats_document import stats
+from aluvia.edge.tunnel_view import TunnelView
 from aluvia.hub.hub import Hub
 from aluvia.telemetry.exposition import Exposition
 from aluvia.telemetry.logs import THRESHOLDS
@@ -35,6 +36,7 @@ class Observing:
     :param clock: seconds since 1970.
     :param log_level: at which is logged; see :data:`aluvia.telemetry.logs.THRESHOLDS`.
     :ivar started_at: by that clock.
+    :ivar tunnels: those of its hub.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Observing:
         self._clock = clock
         self._log_level = log_level
         self._set_log_level = set_log_level
+        self.tunnels = TunnelView(ingress.hub, ingress.ways_into_tunnels)
         self._scrapes = Scrapes(lambda: measure(ingress.tracker, self, clock()), ingress.reactor)
 
     # For the API.

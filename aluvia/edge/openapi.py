@@ -15,9 +15,9 @@ import attrs
 
 from aluvia import __version__
 from aluvia.api.bodies import JSON, MERGE_PATCH
-from aluvia.api.conditions import LONGEST_WAIT_SECONDS
-from aluvia.edge.events import EventName
+from aluvia.edge.openapi_parameters import PARAMETERS
 from aluvia.edge.openapi_schemas import SCHEMAS, Schema, array_of, ref
+from aluvia.edge.page_files import FORM
 from aluvia.edge.rest_paths import BASE
 
 __all__ = ["describe"]
@@ -220,6 +220,36 @@ _OPERATIONS: typing.Final[typing.Mapping[str, dict[str, dict[str, _Operation]]]]
             ),
         },
     },
+    "tunnels": {
+        f"{BASE}/tunnels": {
+            "get": _Operation(
+                "Show all tunnels that agents have opened, by their ids.",
+                {200: ("They are these.", array_of(ref("Tunnel")))},
+                (400, 401),
+            )
+        },
+        f"{BASE}/tunnels/{{tunnel}}": {
+            "get": _Operation(
+                "Show a tunnel.", {200: ("It is this.", ref("Tunnel"))}, (400, 401, 404)
+            )
+        },
+        "/tunnels": {
+            "get": attrs.evolve(
+                _file("The tunnels, for people; without a token a form.", "text/html"),
+                errors=(400, 401),
+                parameters=("find",),
+            ),
+            "post": attrs.evolve(
+                _file("The same, for a browser without scripts.", "text/html"),
+                answers={200: ("It is this.", _TEXT), 401: ("That is not the token.", _TEXT)},
+                errors=(400, 411, 413, 415),
+                takes=ref("SignIn"),
+                types=(FORM,),
+            ),
+        },
+        "/tunnels/tunnels.css": {"get": _file("A part of it.", "text/css")},
+        "/tunnels/tunnels.js": {"get": _file("A part of it.", "text/javascript")},
+    },
     "observation": {
         f"{BASE}/stats": {"get": _tells("How all routes do together.")},
         f"{BASE}/stats/{{vHost}}": {
@@ -272,54 +302,7 @@ _OPERATIONS: typing.Final[typing.Mapping[str, dict[str, dict[str, _Operation]]]]
         f"{BASE}/docs": {"get": _file("This description, for people.", "text/html")},
         f"{BASE}/docs/viewer.css": {"get": _file("A part of it.", "text/css")},
         f"{BASE}/docs/viewer.js": {"get": _file("A part of it.", "text/javascript")},
-    },
-}
-
-_PARAMETERS: typing.Final[typing.Mapping[str, Schema]] = {
-    "vHost": {
-        "in": "path",
-        "name": "vHost",
-        "required": True,
-        "description": "A vhost, as long as it has one route, or the id of a route.",
-        "schema": {"type": "string"},
-    },
-    "id": {"in": "path", "name": "id", "required": True, "schema": {"type": "string"}},
-    "domain": {"in": "path", "name": "domain", "required": True, "schema": {"type": "string"}},
-    "dryRun": {
-        "in": "query",
-        "name": "dry_run",
-        "description": "1: go as far as can be without changing anything.",
-        "schema": {"enum": ["0", "1", "false", "true", ""]},
-    },
-    "wait": {
-        "in": "query",
-        "name": "wait",
-        "description": "With If-None-Match: hold the answer until it has changed, so many seconds.",
-        "schema": {"type": "integer", "minimum": 0, "maximum": LONGEST_WAIT_SECONDS},
-    },
-    "secrets": {
-        "in": "query",
-        "name": "secrets",
-        "description": "1: with keys and hashes.",
-        "schema": {"enum": ["0", "1", "false", "true", ""]},
-    },
-    "eventName": {
-        "in": "query",
-        "name": "name",
-        "description": "The events that are wanted; all, if none is named.",
-        "schema": array_of({"enum": [*map(str, EventName)]}),
-    },
-    "ifMatch": {
-        "in": "header",
-        "name": "If-Match",
-        "description": "Do it only if this is what there is.",
-        "schema": {"type": "string"},
-    },
-    "ifNoneMatch": {
-        "in": "header",
-        "name": "If-None-Match",
-        "description": "The tag that the client has; `*` on a PUT makes a new one or nothing.",
-        "schema": {"type": "string"},
+        f"{BASE}/docs/token.js": {"get": _file("A part of it.", "text/javascript")},
     },
 }
 
@@ -345,7 +328,7 @@ def describe() -> Schema:
         },
         "components": {
             "schemas": dict(SCHEMAS),
-            "parameters": dict(_PARAMETERS),
+            "parameters": dict(PARAMETERS),
             "headers": {
                 "ETag": {
                     "description": "Of the configuration: what runs does not change it.",

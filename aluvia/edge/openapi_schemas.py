@@ -56,6 +56,14 @@ def _choice(among: type[enum.Enum], default: enum.Enum) -> Schema:
     return {"enum": [each.value for each in among], "default": default.value}
 
 
+def _time(description: str) -> Schema:
+    return {"type": "number", "description": f"{description} Seconds since 1970."}
+
+
+def _count(description: str) -> Schema:
+    return {"type": "integer", "minimum": 0, "description": description}
+
+
 def _nullable(schema: Schema) -> Schema:
     if "type" in schema:
         return schema | {"type": [schema["type"], "null"]}
@@ -251,6 +259,47 @@ SCHEMAS: typing.Final[typing.Mapping[str, Schema]] = {
         certificates=array_of(ref("Certificate"), bounds.CERTIFICATES),
         authProviders=array_of(ref("AuthProvider"), bounds.PROVIDERS),
         notes=_NOTES,
+    ),
+    "Tunnel": _object(
+        "id kind online",
+        id=_told({"type": "string"}, "As an agent offers it."),
+        kind={"enum": ["http", "tcp"]},
+        online=_told({"type": "boolean"}, "Whether an agent is connected."),
+        target=_told({"enum": ["up", "down", "unknown"]}, "Whether the app takes connections."),
+        since=_time("When it was offered first."),
+        last_seen=_time("When its last request ended; 0 before."),
+        agent=_told({"type": ["string", "null"]}, "The first of `agents`."),
+        agents=array_of(ref("TunnelAgent")),
+        request_count=_count("Requests that ended."),
+        error_count=_count("Of those: answered with 500 or more, or not to the end."),
+        bytes_in=_count("Payload from visitors."),
+        bytes_out=_count("Payload to visitors."),
+        avg_latency_ms={"type": "number"},
+        p50_latency_ms={"type": "number"},
+        p90_latency_ms={"type": "number"},
+        p99_latency_ms={"type": "number"},
+        last_status=_count("Of the last request; 0 before, and where there was no answer."),
+        streams_open=_count("Requests, WebSockets and TCP connections that are under way."),
+        reached_at=_told(
+            array_of({"type": "string"}), "URLs, paths, hosts of routes, addresses of ports."
+        ),
+    ),
+    "TunnelAgent": _object(
+        "agent_id",
+        agent_id=_told({"type": "string"}, "As it calls itself."),
+        key=_told({"type": "string"}, "The name of its key."),
+        carrier={"enum": ["wss", "longpoll"]},
+        address={"type": "string"},
+        since=_time("When it came."),
+        last_seen=_time("When it was last heard of."),
+        draining=_told({"type": "boolean"}, "Whether it takes nothing new."),
+        target={"enum": ["up", "down", "unknown"]},
+        why_down=_told({"type": "string"}, "In its words; empty for nothing."),
+    ),
+    "SignIn": _object(
+        "token",
+        token={"type": "string"},
+        find=_told({"type": "string"}, "A part of an id, or of an agent's."),
     ),
     "MergePatch": {
         "type": "object",

@@ -38,6 +38,8 @@ from aluvia.edge.rest_other import OtherResources
 from aluvia.edge.rest_paths import BASE, Answer, Path
 from aluvia.edge.rest_providers import Providers
 from aluvia.edge.rest_routes import Routes
+from aluvia.edge.rest_tunnels import TunnelResources
+from aluvia.edge.tunnel_page import SIGN_IN, SIGN_IN_BYTES, TunnelPage
 
 __all__ = ["BOUNDS", "EdgeAPI"]
 
@@ -49,6 +51,7 @@ BOUNDS = Bounds(
     longer_bodies={f"{BASE}/config".encode("ascii"): CONFIG_BYTES},
     request_seconds=30.0,
     idle_seconds=30.0,
+    bodies_of_anybody={SIGN_IN: SIGN_IN_BYTES},
 )
 
 
@@ -92,6 +95,8 @@ class EdgeAPI:
             *paths(f"{BASE}/auth-providers", "id", lambda: providers),
             *WholeConfiguration(documents, answering).paths(),
             *self.listeners.paths(),
+            *TunnelResources(observed.tunnels, clock).paths(),
+            *TunnelPage(observed.tunnels, self.is_token, clock).paths(),
             *OtherResources(configuration, observed).paths(),
         )
         self._public = frozenset(path.rule.encode("ascii") for path in self.paths if path.public)
@@ -109,11 +114,14 @@ class EdgeAPI:
         """Let everybody go who listens."""
         self.listeners.end()
 
+    def is_token(self, given: str) -> bool:
+        """Whether it is the one; in a time that tells nothing of it."""
+        return hmac.compare_digest(_digest(given), self._token)
+
     def _admit(self, request: Request) -> None:
-        # The path of one whose body is to be taken is not known yet. Nothing public has a body.
-        if request.path in self._public:
-            return
-        if not hmac.compare_digest(_digest(bearer_token(request)), self._token):
+        # The path of one whose body is to be taken is not known yet; and of what is public only the
+        # form of the page of tunnels has one (BOUNDS).
+        if request.path not in self._public and not self.is_token(bearer_token(request)):
             raise token_refused()
 
 

@@ -12,9 +12,6 @@ What of the API is not about one resource of the configuration.
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-
 import attrs
 from twisted.web.http import Request
 
@@ -25,6 +22,7 @@ from aluvia.edge.configuration import Configuration
 from aluvia.edge.finding import find_route
 from aluvia.edge.observed import Observed
 from aluvia.edge.openapi import describe
+from aluvia.edge.page_files import file_path
 from aluvia.edge.plain_fields import Plain
 from aluvia.edge.reading import Reading, Wrong, read_document
 from aluvia.edge.rest_paths import BASE, Path
@@ -33,18 +31,8 @@ from aluvia.telemetry.logs import THRESHOLDS
 
 __all__ = ["OtherResources"]
 
-#: The page for people: its files, by the segment that they are found at.
-_PAGE = {
-    "": ("viewer.html", b"text/html; charset=utf-8"),
-    "/viewer.css": ("viewer.css", b"text/css; charset=utf-8"),
-    "/viewer.js": ("viewer.js", b"text/javascript; charset=utf-8"),
-}
-
-#: Nothing but its own script and style, and nobody but this API is talked to.
-_POLICY = (
-    b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+#: The page for people: its parts, below it.
+_PARTS = ("viewer.css", "viewer.js", "token.js")
 
 
 @attrs.frozen
@@ -76,10 +64,8 @@ class OtherResources:
             Path("GET", f"{BASE}/log-level", self.show_log_level),
             Path("PUT", f"{BASE}/log-level", self.put_log_level, frozenset({"dry_run"})),
             Path("GET", f"{BASE}/openapi.json", self.show_description),
-            *(
-                Path("GET", f"{BASE}/docs{end}", functools.partial(_file, *found), public=True)
-                for end, found in _PAGE.items()
-            ),
+            file_path(f"{BASE}/docs", "viewer.html"),
+            *(file_path(f"{BASE}/docs/{name}", name) for name in _PARTS),
             Path("GET", "/healthz", self.show_health, public=True),
             Path("GET", "/readyz", self.show_readiness, public=True),
             Path("GET", "/metrics", self.show_metrics),
@@ -125,16 +111,3 @@ class OtherResources:
         exposition = await self._observed.scrape(accept)
         prepare(request, 200, exposition.content_type.encode("ascii"))
         return exposition.body
-
-
-def _file(name: str, content_type: bytes, request: Request, query: Query) -> bytes:
-    prepare(request, 200, content_type)
-    request.setHeader(b"Content-Security-Policy", _POLICY)
-    request.setHeader(b"Referrer-Policy", b"no-referrer")
-    return _read(name)
-
-
-@functools.cache
-def _read(name: str) -> bytes:
-    """One of the few files that there are."""
-    return importlib.resources.files("aluvia.edge").joinpath("viewer", name).read_bytes()

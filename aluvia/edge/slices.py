@@ -6,6 +6,7 @@ No request waits for more than a slice of it.
 
 from __future__ import annotations
 
+import itertools
 import typing
 
 from twisted.internet.interfaces import IReactorTime
@@ -19,10 +20,13 @@ BATCH = 8
 T = typing.TypeVar("T")
 
 
-def batches(rows: typing.Sequence[T]) -> typing.Iterator[typing.Sequence[T]]:
-    """All of them; one batch where there are none."""
-    for start in range(0, max(1, len(rows)), BATCH):
-        yield rows[start : start + BATCH]
+def batches(rows: typing.Iterable[T]) -> typing.Iterator[list[T]]:
+    """All of them, which are taken as they are needed; one batch where there are none."""
+    left = iter(rows)
+    batch = [*itertools.islice(left, BATCH)]
+    yield batch
+    while batch := [*itertools.islice(left, BATCH)]:
+        yield batch
 
 
 async def in_slices(

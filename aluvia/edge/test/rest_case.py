@@ -19,7 +19,9 @@ from aluvia.edge.model import AuthProvider, KeyPair, Snapshot
 from aluvia.edge.passwords import hash_token
 from aluvia.edge.rest import EdgeAPI
 from aluvia.edge.rest_documents import Documents
+from aluvia.edge.test.fake_hub import FakeHub
 from aluvia.edge.test.fields_case import SCRYPT
+from aluvia.edge.tunnel_view import TunnelView
 from aluvia.store.database import MEMORY
 from aluvia.store.engine import Store
 from aluvia.telemetry.exposition import Exposition, Families
@@ -61,6 +63,10 @@ class FakeObserved:
 
     log_level = "info"
     ready = True
+
+    def __init__(self) -> None:
+        self.hub = FakeHub()
+        self.tunnels = TunnelView(self.hub, lambda: lambda tunnel: [f"/t/{tunnel.id}/"])
 
     def backend_runtime(self, route_id: str, backend_id: str) -> dict[str, object]:
         """``dead`` is."""
@@ -193,6 +199,19 @@ class RestCase(TestCase):
         transport.deliver(head(method, target, *fields) + data)
         return transport
 
+    def count_slices(self) -> list[float]:
+        """Note from now on when work goes on in the next turn."""
+        begun: list[float] = []
+        call_later = self.clock.callLater
+
+        def counted(delay: float, *call: typing.Any, **more: typing.Any) -> typing.Any:
+            if not delay:
+                begun.append(self.clock.seconds())
+            return call_later(delay, *call, **more)
+
+        self.patch(self.clock, "callLater", counted)
+        return begun
+
     async def turn(self) -> None:
         """Let the reactor turn."""
         await deferLater(reactor, 0)
@@ -200,6 +219,8 @@ class RestCase(TestCase):
     async def answered(self, transport: MemoryTransport) -> Reply:
         """What is answered to it; the test's timeout is the bound."""
         while not transport.value():
+            # What is much at once is done in slices.
+            self.clock.advance(0)
             await self.turn()
         return Reply(transport.value())
 

@@ -102,6 +102,8 @@ class DescriptionTests(RestCase):
             "HookProvider": HookProvider(id="a", url="http://a/"),
             "EntryPointProvider": EntryPointProvider(id="a", entry_point="a"),
         }
+        self.observed.hub.publish("app")
+        [tunnel] = self.observed.tunnels.documents(self.observed.tunnels.find())
         documents = {
             "Route": route,
             "HealthCheck": route["healthCheck"],
@@ -111,6 +113,8 @@ class DescriptionTests(RestCase):
             "BackendTLS": route["backends"][0]["tls"],
             "Certificate": {**certificate, **dict.fromkeys(DERIVED)},
             "Configuration": fields.snapshot_document(Snapshot()),
+            "Tunnel": tunnel,
+            "TunnelAgent": tunnel["agents"][0],
             **{
                 name: fields.provider_document(provider, secrets=True)
                 for name, provider in providers.items()
@@ -152,6 +156,10 @@ class DescriptionTests(RestCase):
             ("docs", "text/html"),
             ("docs/viewer.js", "text/javascript"),
             ("docs/viewer.css", "text/css"),
+            ("docs/token.js", "text/javascript"),
+            ("/tunnels", "text/html"),
+            ("/tunnels/tunnels.css", "text/css"),
+            ("/tunnels/tunnels.js", "text/javascript"),
         ):
             reply = await self.ask("GET", target, token=None)
             self.assertEqual(reply.status, 200)

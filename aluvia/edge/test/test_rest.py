@@ -50,6 +50,10 @@ class TokenTests(RestCase):
                 "/api/v1/docs",
                 "/api/v1/docs/viewer.css",
                 "/api/v1/docs/viewer.js",
+                "/api/v1/docs/token.js",
+                "/tunnels",
+                "/tunnels/tunnels.css",
+                "/tunnels/tunnels.js",
             },
         )
         for target in public:

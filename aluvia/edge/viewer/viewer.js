@@ -1,12 +1,10 @@
 // The API's description for people: openapi.json as a page, and each operation to be tried.
-// Nothing is kept, nothing is loaded from elsewhere, and whatever comes from the API is put into
-// the page as text, never as markup.
+// Nothing is loaded from elsewhere, nothing but the token is kept (token.js), and whatever comes from
+// the API is put into the page as text, never as markup.
 "use strict";
 
 // Of an answer that goes on; characters.
 const MOST_SHOWN = 65536;
-
-const byId = (id) => document.getElementById(id);
 
 function element(name, properties, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -276,7 +274,10 @@ async function load() {
     const response = await fetch("openapi.json", { headers: authorization(), cache: "no-store" });
     const answer = await response.json();
     if (response.ok) {
+      keptToken.keep(byId("token").value.trim());
       show(answer);
+    } else if (response.status === 401) {
+      keptToken.forget();
     }
     state.textContent = response.ok ? "" : `${response.status}: ${answer.detail}`;
   } catch (error) {
@@ -290,3 +291,6 @@ byId("token").addEventListener("keydown", (event) => {
     load();
   }
 });
+if (keptToken.get()) {
+  load();
+}
