@@ -6,15 +6,23 @@ const byId = (id) => document.getElementById(id);
 
 const keptToken = {
   name: "aluvia-edge-token",
+  // A browser may have no place to keep it: then it stays in the field, and no longer.
+  storage(use) {
+    try {
+      return use(sessionStorage);
+    } catch {
+      return null;
+    }
+  },
   get() {
-    return sessionStorage.getItem(this.name) || "";
+    return this.storage((place) => place.getItem(this.name)) || "";
   },
   keep(token) {
-    sessionStorage.setItem(this.name, token);
+    this.storage((place) => place.setItem(this.name, token));
     byId("forget").hidden = false;
   },
   forget() {
-    sessionStorage.removeItem(this.name);
+    this.storage((place) => place.removeItem(this.name));
   },
 };
 
