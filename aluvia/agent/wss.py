@@ -172,7 +172,7 @@ class WSSCarrier:
         """The connection is gone."""
         if self._ending is None:
             registering = self.state is State.REGISTERING
-            self._ending = _ending(why)
+            self._ending = _ending(why, self._hub)
             if registering and self._ending.refusal is None:
                 # What lets a handshake through, and nothing behind it.
                 self._ending = attrs.evolve(self._ending, no_websocket=True)
@@ -188,6 +188,8 @@ class WSSCarrier:
         why = error.detail
         if self._hub.tls and error.error == "tls_protocol_error":
             why = f"{why} If the hub has no TLS its URL begins with ws://."
+        elif error.error == "tls_certificate_error":
+            why = f"{why} (--cafile FILE says what to trust besides.)"
         self._ending = self._ending or Ending(why)
         self._over()
 
@@ -271,19 +273,21 @@ class WSSCarrier:
         self._sweep.forget(self)
 
 
-def _answered(why: HandshakeRefused) -> str:
+def _answered(why: HandshakeRefused, hub: HubURL) -> str:
     """What an answer that is no WebSocket means."""
     if why.status == 401:
         return "The hub does not know the key (401)."
+    if why.status == 0 and not hub.tls:
+        return f"{why.detail} If the hub has TLS its URL begins with wss://."
     if why.status in _STATUSES or why.status >= 500:
         return why.detail
     return f"{why.detail} That is no hub, or what stands before it lets no WebSocket pass."
 
 
-def _ending(why: BaseException) -> Ending:
+def _ending(why: BaseException, hub: HubURL) -> Ending:
     if isinstance(why, HandshakeRefused):
         refusal = _STATUSES.get(why.status)
-        return Ending(_answered(why), refusal, no_websocket=refusal is None)
+        return Ending(_answered(why, hub), refusal, no_websocket=refusal is None)
     if isinstance(why, WebSocketClosed):
         return Ending(f"The hub closed the connection: {why.detail}")
     return Ending(dial_error(why).detail)

@@ -189,14 +189,22 @@ class RegistrationTests(WSSCase):
         self.answer(b"SSH-2.0-x\r\n\r\n")
         self.assertTrue(self.owner.endings.pop().no_websocket)
 
-    def test_no_tls_at_the_hub(self) -> None:
-        """TLS with a hub that has none says so; with any other it is what it is."""
-        error = DialError("tls_protocol_error", 502, "It is no TLS.")
-        for tls, said in ((False, "It is no TLS."), (True, " begins with ws://.")):
+    def test_tls_or_not(self) -> None:
+        """Where it may be TLS that one has and the other has not, it is said; and whom to trust."""
+        for tls, error, said in (
+            (False, "tls_protocol_error", "It is no TLS."),
+            (True, "tls_protocol_error", "If the hub has no TLS its URL begins with ws://."),
+            (True, "tls_certificate_error", "(--cafile FILE says what to trust besides.)"),
+        ):
             self.url = attrs.evolve(HUB, tls=tls)
             self.carrier()
-            self.dialer.dials[-1].failed(error)
+            self.dialer.dials[-1].failed(DialError(error, 502, "It is no TLS."))
             self.assertTrue(self.owner.endings.pop().why.endswith(said))
+        for tls, said in ((False, "If the hub has TLS its URL begins with wss://."), (True, "")):
+            self.url = attrs.evolve(HUB, tls=tls)
+            self.carrier()
+            self.dialer.dials[-1].connect().lose()
+            self.assertIn(said, self.owner.endings.pop().why)
 
     def test_silent(self) -> None:
         """A hub that never answers the registration is left."""
