@@ -71,7 +71,7 @@ class AgentDemoTests(TestCase):
             url = line.split()[-1]
             self.assertEqual(await self.typed(line), f"site: GET {url}, asked by 127.0.0.1\n")
         self.assertEqual((await self.typed(events)).count("data: event "), 3)
-        shown = json.loads(await self.typed(tunnels))["tunnels"]
+        shown = json.loads(await self.typed(tunnels))
         self.assertEqual({each["id"]: each["online"] for each in shown}, dict.fromkeys(IDS, True))
 
     async def test_lines(self) -> None:
@@ -84,6 +84,11 @@ class AgentDemoTests(TestCase):
         link = re.search(r"^A browser is shown it by (\S+)$", demo.output, re.MULTILINE)
         assert link is not None
         self.assertIn("site: GET ", await self.typed(f"curl -sSf '{link[1]}'"))
+        page = re.search(
+            r"^A browser shows it at (\S+/tunnels) and asks ", demo.output, re.MULTILINE
+        )
+        assert page is not None
+        self.assertIn("<html", await self.typed(f"curl -sS '{page[1]}'"))
         # In the lines that are printed it stands, and in none of the log.
         token = link[1].partition("=")[2]
         log = [line for line in demo.output.splitlines() if line.startswith("20")]

@@ -93,7 +93,7 @@ class AgentDemo(AgentService):
             return
         self._said = True
         _, http = self._edge.ingress.place("http")
-        place = Place(http=http, hub=self.settings.hub.port, api_token=self._api_token)
+        place = Place(http=http, api_url=self._edge.urls["api"], api_token=self._api_token)
         say(agent_lines(place, *self.settings.publish), self._out)
 
     async def gone_down(self) -> None:

@@ -24,12 +24,12 @@ class Place:
     Where everything is.
 
     :ivar http: the edge's port, of visitors.
-    :ivar hub: the hub's, of agents.
-    :ivar api_token: what the edge's API asks for, and the hub's page of tunnels with it.
+    :ivar api_url: the URL of its API, without a path.
+    :ivar api_token: what that asks for.
     """
 
     http: int
-    hub: int
+    api_url: str
     api_token: str = attrs.field(repr=False)
 
 
@@ -57,7 +57,8 @@ def agent_lines(place: Place, app: Published, private: Published) -> list[str]:
         "Events come as they happen; WebSockets would, too:",
         _curl("-N", f"{at}/{app.id}/events"),
         "Which tunnels there are, whose they are, and what has been counted:",
-        _curl("-H", bearer, f"http://{ADDRESS}:{place.hub}/api/tunnels"),
+        _curl("-H", bearer, f"{place.api_url}/api/v1/tunnels"),
+        f"A browser shows it at {place.api_url}/tunnels and asks for that token, {place.api_token}",
     ]
 
 

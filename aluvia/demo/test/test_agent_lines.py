@@ -9,7 +9,8 @@ from aluvia.demo.agent_lines import Place, agent_lines
 
 APP = Published("app", "http", False, "127.0.0.1", 3000)
 PRIVATE = Published("private", "http", False, "127.0.0.1", 3000, "canary-visitor")
-PLACE = Place(http=8080, hub=8910, api_token="canary-api")
+API = "http://127.0.0.1:8901"
+PLACE = Place(http=8080, api_url=API, api_token="canary-api")
 
 
 class LinesTests(SynchronousTestCase):
@@ -25,14 +26,15 @@ class LinesTests(SynchronousTestCase):
                 "curl -4 http://app.tunnels.localhost:8080/",
                 "curl -H 'X-Proxer-Tunnel-Token: canary-visitor' http://127.0.0.1:8080/t/private/",
                 "curl -N http://127.0.0.1:8080/t/app/events",
-                "curl -H 'Authorization: Bearer canary-api' http://127.0.0.1:8910/api/tunnels",
+                f"curl -H 'Authorization: Bearer canary-api' {API}/api/v1/tunnels",
             ],
         )
 
     def test_said(self) -> None:
-        """It says where the site itself is, and gives a link for a browser."""
+        """It says where the site itself is, and what a browser can be shown."""
         said = "\n".join(agent_lines(PLACE, APP, PRIVATE))
         self.assertIn("A site at 127.0.0.1:3000 ", said)
+        self.assertIn(f" {API}/tunnels and asks for that token, canary-api", said)
         self.assertIn(" http://127.0.0.1:8080/t/private/?access_token=canary-visitor", said)
 
     def test_repr(self) -> None:
