@@ -259,6 +259,11 @@ class Edge:
                 path=str(path),
             )
 
+    @property
+    def wants_keys(self) -> bool:
+        """Whether there is a hub, and no agent has a key for it."""
+        return self._stored_keys is not None and not len(self._stored_keys)
+
     def read_certificates(self) -> None:
         """Look at the certificate files now."""
         if self._files is not None:

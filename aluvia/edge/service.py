@@ -22,7 +22,7 @@ from aluvia.edge.edge import Edge
 from aluvia.edge.ingress import Ingress, tunnel_port
 from aluvia.edge.load import advice
 from aluvia.edge.observing import SetLogLevel
-from aluvia.edge.settings import Settings
+from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.net.connecting import ClientWire
 from aluvia.net.dial import Connect
 from aluvia.process.door_service import DoorService, SetSignal
@@ -125,6 +125,14 @@ class EdgeService(DoorService):
                 "There is no route yet: {tunnels}POST one to {url}/api/v1/routes",
                 tunnels=_about_tunnels(self.settings),
                 url=self.edge.urls["api"],
+            )
+
+        if self.edge.wants_keys and self.settings.db == IN_MEMORY:
+            log.warn("No agent can have a key: they are kept in the store, which wants --db FILE.")
+        elif self.edge.wants_keys:
+            log.info(
+                "No agent has a key yet: aluvia agent-key add NAME --db {db} --key-file FILE",
+                db=str(self.settings.db),
             )
 
     def going_down(self) -> None:

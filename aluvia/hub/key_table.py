@@ -42,6 +42,10 @@ class KeyTable:
         self._ids: frozenset[str] = frozenset()
         self._next_expiry = math.inf
 
+    def __len__(self) -> int:
+        """How many are good."""
+        return len(self._by_name)
+
     def permit(self, key: str) -> Permit | None:
         """See :meth:`aluvia.hub.keys.Keys.permit`."""
         shown = hash_of(key)

@@ -134,7 +134,7 @@ class SayingTests(WholeEdgeCase):
 
     async def said(self, **fields: typing.Any) -> list[str]:
         """The lines of an edge without a route."""
-        settings = self.settings(db=IN_MEMORY, **fields)
+        settings = self.settings(**{"db": IN_MEMORY} | fields)
         signals: dict[int, object] = {}
         service = EdgeService(settings, reactor, {VARIABLE: TOKEN}, None, signals.__setitem__)
         self.addCleanup(service.stopService)
@@ -142,6 +142,14 @@ class SayingTests(WholeEdgeCase):
         with capturedLogs() as events:
             service.came_up()
         return [str(formatEvent(event)) for event in events]
+
+    async def test_no_key(self) -> None:
+        """An agent's first step is the operator's."""
+        db = Path(self.mktemp()).absolute()
+        *_, last = await self.said(hub=("127.0.0.1", 0), db=db)
+        self.assertEqual(
+            last, f"No agent has a key yet: aluvia agent-key add NAME --db {db} --key-file FILE"
+        )
 
     async def test_no_route(self) -> None:
         """Where there is a hub tunnels need none; where that is, is said as an agent is told it."""
@@ -153,7 +161,8 @@ class SayingTests(WholeEdgeCase):
             ({"tunnel_domain": "t.example", "tunnel_paths": False}, "ID.t.example"),
         ):
             lines = await self.said(hub=("127.0.0.1", 0), **fields)
-            self.assertIn(f"tunnels are at {where} without one; or POST one to ", lines[-1])
+            self.assertIn(f"tunnels are at {where} without one; or POST one to ", lines[-2])
+            self.assertIn("--db FILE", lines[-1])
             self.assertTrue(any(line.startswith("hub is at ws://127.0.0.1:") for line in lines))
-        *_, last = await self.said(hub=("127.0.0.1", 0), tunnel_paths=False)
+        *_, last, _ = await self.said(hub=("127.0.0.1", 0), tunnel_paths=False)
         self.assertRegex(last, r"^There is no route yet: POST one to")
