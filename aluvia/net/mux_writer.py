@@ -80,7 +80,7 @@ class FrameWriter:
         self._readiness = readiness
         self._broken = broken
         self._line: collections.deque[Outgoing] = collections.deque()
-        self._control: list[bytes] = []
+        self._control: collections.deque[bytes] = collections.deque()
         self._pong: bytes | None = None
         self._corked = False
         self._paused = False
@@ -182,12 +182,16 @@ class FrameWriter:
             self._sending = False
 
     def _next_message(self) -> bytes:
-        frames, self._control = self._control, []
+        frames: list[bytes] = []
+        size = 0
         if self._pong is not None:
             frames.append(pong_frame(self._pong))
             self._pong = None
-        size = sum(map(len, frames))
-        line = self._line
+        control, line = self._control, self._line
+        while control and size < MESSAGE_BYTES:
+            frame = control.popleft()
+            size += len(frame)
+            frames.append(frame)
         while line and size < MESSAGE_BYTES:
             stream = line.popleft()
             stream.in_line = False

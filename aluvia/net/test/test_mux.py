@@ -249,6 +249,16 @@ class BytesTests(MuxCase):
         self.deliver()
         self.assertEqual(far.received, MUCH)
 
+    def test_much_to_tell_is_several_messages(self) -> None:
+        """What waited beside data while the peer read nothing is no longer at once than data is."""
+        self.hub = self.mux(self.to_agent, self.hub_is, opens=True, most=1_024)
+        self.hub.writer.pauseProducing()
+        for _ in range(1_024):
+            self.hub.open(Capability.PUBLISH, "a" * 63, Ear(), self.errors.append)
+        self.hub.writer.resumeProducing()
+        self.assertLess(max(map(len, self.to_agent.messages)), MESSAGE_BYTES + FRAME_DATA_BYTES)
+        self.assertEqual(len(self.to_agent.frames()), 1_024)
+
     def test_the_carrier_has_enough(self) -> None:
         """Then nothing is sent until it has room, and nothing is lost."""
         near, far = self.pair()
