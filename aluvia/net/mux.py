@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import collections.abc
 import enum
+import functools
 import math
 import typing
 
@@ -123,7 +124,7 @@ class Mux:
         self.streams: dict[int, Stream] = {}
         self.state = State.OPEN
         self.deadline = sweep.now
-        self.writer = FrameWriter(carrier, readiness_of(reactor), self._break)
+        self.writer = FrameWriter(carrier, readiness_of(reactor), self._break_soon)
         self.presence = Presence(self._ping_it, reactor, sweep.now, ping_seconds, silence_seconds)
         self._owner = owner
         self._reactor = reactor
@@ -376,6 +377,10 @@ class Mux:
         if self.state is not State.OVER:
             self.end(code, reason)
             self._owner.broken(code, reason)
+
+    def _break_soon(self, code: Code, reason: str) -> None:
+        # Whoever writes, or closes, is not told of an end from within that.
+        self.later(functools.partial(self._break, code, reason))
 
     def _perhaps_drained(self) -> None:
         if self._drain_asked and self.state is State.DRAINING and not self.streams:

@@ -57,7 +57,8 @@ class FrameWriter:
     """
     Writes to one carrier, as its producer.
 
-    :param broken: called if the peer does not read, or if sending fails.
+    :param broken: called if the peer does not read, or if sending fails; maybe from within a call
+        to write.
     """
 
     __slots__ = (
@@ -96,7 +97,7 @@ class FrameWriter:
 
     def tell(self, frame: bytes) -> None:
         """Send a frame that is not data, before those that are."""
-        if self._over:
+        if self._over or len(self._control) > MOST_CONTROL_FRAMES:
             return
         self._control.append(frame)
         if len(self._control) > MOST_CONTROL_FRAMES:

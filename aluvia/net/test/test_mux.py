@@ -274,7 +274,20 @@ class BytesTests(MuxCase):
         self.agent_is.accepts = lambda incoming: incoming.refuse(Code.REFUSED)
         for id in range(1, MOST_CONTROL_FRAMES + 2):
             self.agent.received(open_frame(id, Capability.PUBLISH, "app"))
+        self.clock.advance(0)
         self.assertEqual([code for code, _ in self.agent_is.faults], [Code.LIMIT])
+
+    def test_a_peer_that_reads_nothing_when_a_stream_is_aborted(self) -> None:
+        """That it is given up for this frame is not told from within the call that sends it."""
+        _, far = self.pair()
+        self.agent.writer.pauseProducing()
+        self.agent_is.accepts = lambda incoming: incoming.refuse(Code.REFUSED)
+        for id in range(2, MOST_CONTROL_FRAMES + 2):
+            self.agent.received(open_frame(id, Capability.PUBLISH, "app"))
+        far.stream.abortConnection()
+        self.assertEqual((far.lost, self.agent_is.faults), ([], []))
+        self.clock.advance(0)
+        self.assertEqual((len(far.lost), len(self.agent_is.faults)), (1, 1))
 
     def test_pings_of_a_peer_that_reads_nothing(self) -> None:
         """One answer waits, the last."""
