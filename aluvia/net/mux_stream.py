@@ -219,7 +219,7 @@ class Stream(Outgoing):
         if not (self.connected or self.disconnecting):
             raise FrameViolation("A stream ended that is not connected.")
         self._fin_received = True
-        if not (self._inbox or self._delivering or self._paused):
+        if self._deaf or not (self._inbox or self._delivering or self._paused):
             self._peer_ended()
 
     def lost(self, reason: Failure) -> None:

@@ -394,6 +394,17 @@ class EndingTests(MuxCase):
         self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
         self.assertEqual(len(far.lost), 1)
 
+    def test_closed_on_both_sides_while_it_was_not_read(self) -> None:
+        """Nothing is left of it, though whoever paused it does not resume what is gone."""
+        near, far = HalfEar(), HalfEar()
+        self.pair(near, far)
+        near.stream.pauseProducing()
+        near.stream.loseConnection()
+        self.deliver()
+        far.stream.loseConnection()
+        self.deliver()
+        self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
+
     def test_aborted(self) -> None:
         """Both are told, this one not within its own call."""
         near, far = self.pair()
