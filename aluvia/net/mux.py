@@ -29,6 +29,7 @@ import typing
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IProtocol
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from aluvia.net.accept import Sweep
@@ -66,6 +67,8 @@ __all__ = ["CLOSING_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
 CLOSING_SECONDS = 60.0
 
 _RESET = Failure(ConnectionLost())
+
+_log = Logger()
 
 Receiver = collections.abc.Callable[["Mux", int, bytes], None]
 
@@ -288,7 +291,7 @@ class Mux:
         stream.accepted(protocol)
         stream.credit_received(INITIAL_CREDIT)
         self.writer.tell(window_frame(stream.id, INITIAL_CREDIT))
-        protocol.makeConnection(stream)
+        stream.guarded(protocol.makeConnection, stream)
 
     # Frames.
 
@@ -390,7 +393,11 @@ class Mux:
     def _call(self) -> None:
         calls, self._calls = self._calls, []
         for call in calls:
-            call()
+            try:
+                call()
+            except Exception:
+                # The others are of other streams.
+                _log.failure("A call of a mux failed")
 
 
 _DATA = int(Kind.DATA)

@@ -88,14 +88,14 @@ class Opening:
         self._failed = None
         stream, protocol = self._stream, self._protocol
         stream.accepted(protocol)
-        protocol.makeConnection(stream)
+        stream.guarded(protocol.makeConnection, stream)
 
     def fail(self, error: DialError) -> None:
         """There is no stream."""
         self._stream.over = True
         failed, self._failed = self._failed, None
         if failed is not None:
-            failed(error)
+            self._stream.guarded(failed, error)
 
 
 class NotOpened:
@@ -148,7 +148,7 @@ class Incoming:
     def withdraw(self) -> None:
         """The peer does not want it any more."""
         self._stream.over = True
-        self.withdrawn()
+        self._stream.guarded(self.withdrawn)
 
 
 def _nothing() -> None:

@@ -20,6 +20,7 @@ It has the manners of a TCP transport, so that whatever works over one works her
 knows half-closes (``IHalfCloseableProtocol``) is told of a FIN, for another one a FIN is the end;
 ``loseConnection`` sends what is queued first, and then nothing that comes is heard;
 ``connectionLost`` is never called from within ``loseConnection`` or ``abortConnection``.
+Whatever a protocol raises costs its own stream, and not the others of the carrier.
 """
 
 from __future__ import annotations
@@ -38,14 +39,17 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITransport,
 )
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from aluvia.net.mux_outgoing import Muxed, Outgoing
-from aluvia.net.transport import ABORTED, DONE
+from aluvia.net.transport import ABORTED, DONE, LOST
 from aluvia.wire.frames import INITIAL_CREDIT, Code, FrameViolation, fin_frame
 
 __all__ = ["Stream", "StreamAddress"]
+
+_log = Logger()
 
 #: Credit is given again for so many bytes.
 _CREDIT_STEP = INITIAL_CREDIT // 2
@@ -228,12 +232,29 @@ class Stream(Outgoing):
             self._forget()
             self._tell(reason)
 
+    def guarded(self, call: collections.abc.Callable[..., object], *args: object) -> None:
+        """Call whoever it belongs to, or shall belong to."""
+        try:
+            call(*args)
+        except Exception:
+            self._failed()
+
     # Inside.
+
+    def _failed(self) -> None:
+        """Its protocol has raised something."""
+        _log.failure("The protocol of a stream failed, and the stream is closed")
+        if not self.over:
+            self._mux.reset(self, Code.INTERNAL_ERROR, "")
+            self._forget()
+            self._mux.later(lambda: self._tell(LOST))
 
     def _deliver(self, data: bytes) -> None:
         self._delivering = True
         try:
             self.protocol.dataReceived(data)
+        except Exception:
+            self._failed()
         finally:
             self._delivering = False
         if self.over or self._fin_received:
@@ -263,7 +284,7 @@ class Stream(Outgoing):
         elif IHalfCloseableProtocol.providedBy(self.protocol):
             if self._fin_sent:
                 self._mux.later(self._ended_by_us)
-            self.protocol.readConnectionLost()
+            self.guarded(self.protocol.readConnectionLost)
         elif self._fin_sent:
             self._mux.finished(self)
             self.lost(DONE)
@@ -296,6 +317,6 @@ class Stream(Outgoing):
         protocol, self.protocol = self.protocol, None
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.stopProducing()
+            self.guarded(producer.stopProducing)
         if protocol is not None:
-            protocol.connectionLost(reason)
+            self.guarded(protocol.connectionLost, reason)

@@ -57,6 +57,32 @@ class Producer:
         self.told.append("stop")
 
 
+class FaultyProducer(Producer):
+    """Raises when it is resumed."""
+
+    def resumeProducing(self) -> None:
+        """Raise."""
+        raise ZeroDivisionError
+
+
+class Faulty(Ear):
+    """Raises from one of its methods, behind what it does there."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        does = getattr(self, method)
+
+        def fail(*args: object) -> None:
+            does(*args)
+            raise ZeroDivisionError
+
+        setattr(self, method, fail)
+
+
+class FaultyHalf(Faulty, HalfEar):
+    """The same, which knows half-closes."""
+
+
 class OpeningTests(MuxCase):
     """Streams come about, or they do not."""
 
@@ -469,6 +495,79 @@ class EndingTests(MuxCase):
         self.assertEqual([each.error for each in self.errors], ["destination_unavailable"])
         self.assertEqual(self.agent_is.times_drained, 1)
         self.assertEqual(self.hub_is.goodbyes, [(Code.NO_ERROR, "bye")])
+
+
+class FaultyProtocolTests(MuxCase):
+    """What the protocol of a stream raises is logged, and costs no other stream anything."""
+
+    def logged(self) -> int:
+        """How often something was."""
+        return len(self.flushLoggedErrors(ZeroDivisionError))
+
+    def test_bytes(self) -> None:
+        """Its own stream ends, at both ends."""
+        near, far = self.pair(far=Faulty("dataReceived"))
+        one, other = self.pair()
+        near.stream.write(b"x")
+        one.stream.write(b"y")
+        self.deliver()
+        self.assertEqual((other.received, other.lost, self.logged()), (b"y", [], 1))
+        self.assertEqual((len(near.lost), len(far.lost)), (1, 1))
+        self.assertEqual(len(self.agent.streams), 1)
+
+    def test_bytes_that_waited(self) -> None:
+        """Others that are read again in the same turn are read."""
+        near, far = self.pair(far=Faulty("dataReceived"))
+        one, other = self.pair()
+        for ear in (far, other):
+            ear.stream.pauseProducing()
+        near.stream.write(b"x")
+        one.stream.write(b"y")
+        self.deliver()
+        for ear in (far, other):
+            ear.stream.resumeProducing()
+        self.deliver()
+        self.assertEqual((other.received, len(near.lost), self.logged()), (b"y", 1, 1))
+
+    def test_a_fin(self) -> None:
+        """The same."""
+        near, far = self.pair(far=FaultyHalf("readConnectionLost"))
+        near.stream.loseWriteConnection()
+        self.deliver()
+        self.assertEqual((len(near.lost), len(far.lost), self.logged()), (1, 1, 1))
+
+    def test_its_beginning(self) -> None:
+        """On either side."""
+        for near, far in ((Faulty("makeConnection"), Ear()), (Ear(), Faulty("makeConnection"))):
+            self.pair(near, far)
+            self.assertEqual((len(near.lost), len(far.lost), self.logged()), (1, 1, 1))
+
+    def test_the_end_of_all(self) -> None:
+        """Every one is told, and every one who dials."""
+        ears = [self.pair(near=Faulty("connectionLost"))[0] for _ in range(3)]
+        self.agent_is.accepts = self.agent_is.asked.append
+        for _ in range(2):
+            self.hub.open(Capability.PUBLISH, "app", Ear(), lambda error: 1 // 0)
+        self.deliver()
+        for incoming in self.agent_is.asked:
+            incoming.withdrawn = lambda: 1 // 0
+        self.hub.ended()
+        self.agent.ended()
+        self.assertEqual([len(each.lost) for each in ears], [1, 1, 1])
+        self.assertEqual(self.logged(), 3 + 2 + 2)
+
+    def test_a_producer(self) -> None:
+        """What is resumed beside it is resumed."""
+        near, far = self.pair()
+        one, other = self.pair()
+        near.stream.registerProducer(FaultyProducer(), True)
+        near.stream.write(MUCH)
+        other.stream.pauseProducing()
+        one.stream.write(b"y")
+        self.deliver()
+        other.stream.resumeProducing()
+        self.deliver()
+        self.assertEqual((far.received, other.received, self.logged()), (MUCH, b"y", 1))
 
 
 class SilenceTests(MuxCase):
