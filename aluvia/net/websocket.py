@@ -220,6 +220,8 @@ class WebSocket:
         """It is agreed on."""
         self.state = State.OPEN
         self._rest()
+        # Whether there is anybody who writes or not: what is answered to pings is bounded by it.
+        self.transport.registerProducer(self, True)
         self._owner.websocket_open()
 
     # Sending.
@@ -232,7 +234,8 @@ class WebSocket:
     def use_producer(self, producer: IPushProducer) -> None:
         """Who writes is told when to pause and when to resume."""
         self._producer = producer
-        self.transport.registerProducer(self, True)
+        if self._paused:
+            producer.pauseProducing()
 
     def send(self, messages: typing.Sequence[bytes]) -> None:
         """Send messages of bytes. Nothing if it is not open."""
@@ -254,9 +257,9 @@ class WebSocket:
         :param reason: for people; of it 120 bytes are sent.
         """
         if self._may_send:
-            self._closing()
             self._protocol.send_close(int(code), _short(reason))
             self._flush()
+            self._closing()
         elif self.state is State.OPENING:
             self.abort()
 
@@ -373,7 +376,9 @@ class WebSocket:
     def _flush(self) -> None:
         for data in self._protocol.data_to_send():
             if data:
-                self.transport.write(data)
+                # Behind our CLOSE nothing is sent: theirs would go on to answer pings.
+                if self.state is not State.CLOSING:
+                    self.transport.write(data)
             elif self.state is not State.OPENING:
                 self.transport.loseConnection()
 

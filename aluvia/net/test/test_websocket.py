@@ -247,6 +247,20 @@ class MessageTests(WebSocketCase):
             self.raw((Opcode.PING, b"?", True))
         self.assertEqual(len(self.server_is.ends), 1)
 
+    def test_pings_of_a_peer_that_reads_nothing_before_anybody_writes(self) -> None:
+        """Likewise: nobody has to be let in for it."""
+        self.cable.near.producer.pauseProducing()
+        for _ in range(MOST_UNANSWERED_PINGS + 1):
+            self.raw((Opcode.PING, b"?", True))
+        self.assertEqual(len(self.server_is.ends), 1)
+
+    def test_a_producer_that_comes_late(self) -> None:
+        """It is paused, if the transport was."""
+        producer = Producer()
+        self.cable.near.producer.pauseProducing()
+        self.server.use_producer(producer)
+        self.assertTrue(producer.paused)
+
     def test_a_producer_is_paused(self) -> None:
         """By the transport's word."""
         producer = Producer()
@@ -296,6 +310,17 @@ class EndTests(WebSocketCase):
         self.cable.carry()
         self.assertEqual((self.client_is.data, self.client_is.texts), (b"", []))
         self.assertEqual(self.server_is.data, b"")
+
+    def test_pings_behind_our_close(self) -> None:
+        """They are not answered: its reader may be gone, and there may be many."""
+        self.server.close()
+        sent = [*self.cable.near.written]
+        ping = Frame(Opcode.PING, b"?").serialize(mask=True)
+        for _ in range(2):
+            self.server.dataReceived(ping)
+        self.assertEqual(self.cable.near.written, sent)
+        self.cable.carry()
+        self.assertEqual((len(self.server_is.ends), len(self.client_is.ends)), (1, 1))
 
     def test_an_answer_to_what_came_with_a_close(self) -> None:
         """Both in one read: the owner may answer, and nothing is sent or raised."""
