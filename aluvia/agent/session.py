@@ -161,7 +161,7 @@ class Session:
 
     def leaving(self, carrier: Carrier, why: str) -> None:
         """The hub opens no more streams over it: there may be another hub already."""
-        if carrier is not self._carrier:
+        if carrier is not self._carrier or self.state is State.DRAINING:
             return
         log.info("{hub} takes its leave: {why}", hub=self._hub, why=why)
         self._carrier = None

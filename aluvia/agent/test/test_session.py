@@ -254,6 +254,16 @@ class EndTests(SessionCase):
         self.assertEqual(self.states[-2:], [State.DRAINING, State.OVER])
         self.successResultOf(self.session.drain())
 
+    def test_the_hub_leaves_while_it_drains(self) -> None:
+        """Both go, and nobody comes back."""
+        with capturedLogs():
+            carrier = self.online()
+            done = self.session.drain()
+            carrier.owner.leaving(carrier, "The hub goes away.")
+            carrier.lose()
+        self.successResultOf(done)
+        self.assertEqual((self.clock.getDelayedCalls(), len(self.carriers)), ([], 1))
+
     def test_end(self) -> None:
         """At once, a drain that has begun as well."""
         carrier = self.online()
