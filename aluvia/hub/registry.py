@@ -179,13 +179,20 @@ class Registry:
         self._limits = limits
         self._now = now
 
-    def register(self, session: Session, wanted: typing.Sequence[WantedTunnel]) -> None:
+    def register(
+        self,
+        session: Session,
+        wanted: typing.Sequence[WantedTunnel],
+        entered: typing.Callable[[], object] = lambda: None,
+    ) -> None:
         """
         Enter a session with all that it offers, or nothing of it.
 
         Older sessions of the same instance end: they are replaced. (Who polled and has a WebSocket
         now is alive, and answers what it was asked before.)
 
+        :param entered: called before they end: who loses a stream of theirs may ask for another one
+            at once, which the session has to open.
         :raises TunnelTaken: an id is another's.
         :raises HubFull: there are too many agents or ids.
         """
@@ -213,6 +220,7 @@ class Registry:
             tunnel.kind = each.kind
             tunnel._token = each.token
             tunnel.offers.append(Offer(session, each))
+        entered()
         for old in before:
             if (old.carrier, session.carrier) == ("longpoll", "wss"):
                 old.drain()

@@ -256,15 +256,15 @@ class WebSocketSession:
         self.instance = registration.instance or hub.make_id()
         self.group = registration.group
         self.since = hub.now()
+        ids = [each.id for each in registration.tunnels]
         try:
-            hub.registry.register(self, registration.tunnels)
+            hub.registry.register(self, registration.tunnels, lambda: self._registered(ids))
         except TunnelTaken as error:
             for holder in error.holders:
                 holder.probe()
             raise Refused("taken", str(error)) from None
         except HubFull as error:
             raise Refused("full", str(error)) from None
-        self._registered([each.id for each in registration.tunnels])
 
     def _registered(self, ids: list[str]) -> None:
         hub = self._hub

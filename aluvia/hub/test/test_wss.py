@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+from twisted.python.failure import Failure
 
 from aluvia.hub.limits import DEFAULT_HUB_LIMITS
 from aluvia.hub.test.agents import KEY, NARROW_KEY, OTHER_KEY, AgentInMemory, HubCase
@@ -146,6 +147,27 @@ class WhoseTests(HubCase):
         self.dial("app")
         self.assertEqual(len(new.asked), 1)
         self.assertEqual((len(self.hub.registry.sessions), len(near.lost)), (1, 1))
+
+    def test_a_stream_that_is_asked_for_when_another_is_taken_over(self) -> None:
+        """Who loses one with the old connection has another one of the new at once."""
+        dial = self.hub.dialer.dial
+        again = Ear()
+
+        class Retries(Ear):
+            def connectionLost(self, reason: Failure) -> None:
+                dial("app", 0, again, errors.append)
+
+        errors = self.errors
+        old = self.online("app")
+        old.accepts = lambda incoming: incoming.accept(Ear())
+        dial("app", 0, Retries(), errors.append)
+        self.carry()
+        new = self.agent()
+        new.accepts = old.accepts
+        new.register("app")
+        self.assertTrue(new.registered)
+        self.assertEqual(errors, [])
+        self.assertTrue(again.stream.connected)
 
     def test_another_instance_after_a_power_loss(self) -> None:
         """The old one cannot be there any more: its id is free seconds after the first try."""
