@@ -152,7 +152,7 @@ class Outgoing(abc.ABC):
         data = self._next_piece(min(self._credit, FRAME_DATA_BYTES))
         self._queued -= len(data)
         self._credit -= len(data)
-        if self._producer_paused and self._queued <= (LOW_WATER if self._streaming else 0):
+        if self._producer_is_due:
             self._mux.later(self._resume_producer)
         return data_frame(self.id, data)
 
@@ -184,8 +184,13 @@ class Outgoing(abc.ABC):
         if self._queued and not self.in_line:
             self._mux.to_send(self)
 
+    @property
+    def _producer_is_due(self) -> bool:
+        return self._producer_paused and self._queued <= (LOW_WATER if self._streaming else 0)
+
     def _resume_producer(self) -> None:
-        if self._producer_paused and self._producer is not None and not self.over:
+        # What was queued since is somebody's who was resumed for the same frames.
+        if self._producer_is_due and self._producer is not None and not self.over:
             if self._streaming:
                 self._producer_paused = False
             self._producer.resumeProducing()

@@ -227,6 +227,28 @@ class BytesTests(MuxCase):
         self.assertEqual(producer.told[-1:], ["resume"])
         self.assertLess(LOW_WATER, HIGH_WATER)
 
+    def test_a_producer_is_resumed_once(self) -> None:
+        """What is below the mark goes out in several frames; it is there for one resumption."""
+        near, far = self.pair()
+        resumed = []
+
+        class Fast(Producer):
+            def resumeProducing(self) -> None:
+                resumed.append(1)
+                near.stream.write(MUCH)
+
+        near.stream.registerProducer(Fast(), True)
+        far.stream.pauseProducing()
+        near.stream.write(MUCH[:INITIAL_CREDIT])
+        self.deliver()
+        near.stream.write(MUCH[: HIGH_WATER + 1])
+        far.stream.resumeProducing()
+        self.clock.advance(0)
+        for message in self.to_hub.take():
+            self.hub.received(message)
+        self.clock.advance(0)
+        self.assertEqual(resumed, [1])
+
     def test_a_pull_producer_is_asked_when_nothing_is_queued(self) -> None:
         """As of a stock transport."""
         near, far = self.pair()
