@@ -62,12 +62,15 @@ class Place:
 
 
 def places_of(tunnels: object) -> list[Place]:
-    """What a hub says of the tunnels that it registered; what cannot be read is left out."""
+    """
+    What a hub says of the tunnels that it registered, fit for a log. What cannot be read is left
+    out.
+    """
     places = []
     for each in tunnels if isinstance(tunnels, list) else ():
         if isinstance(each, dict):
             id, where = each.get("id"), each.get("url") or each.get("path")
-            if isinstance(id, str) and isinstance(where, str):
+            if isinstance(id, str) and isinstance(where, str) and f"{id}{where}".isprintable():
                 places.append(Place(id, where))
     return places
 
