@@ -64,7 +64,7 @@ class Asked:
     :param expired: called when the deadline has passed.
     """
 
-    id: str
+    id: str = attrs.field(repr=False)
     transport: PolledTransport
     method: bytes
     deadline: float

@@ -83,7 +83,7 @@ class WholeRequest:
     """
 
     method: bytes
-    target: bytes
+    target: bytes = attrs.field(repr=False)
     fields: typing.Sequence[Field] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     remote_addr: str

@@ -23,6 +23,7 @@ import logging
 import math
 import typing
 
+import attrs
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IProtocol, IPushProducer
 from twisted.python.failure import Failure
@@ -111,16 +112,17 @@ class WebSocketClosed(Exception):
         return self.detail
 
 
-class Asked(typing.NamedTuple):
+@attrs.frozen
+class Asked:
     """
     What a client asks for.
 
     :ivar url: ``ws:`` or ``wss:``.
-    :ivar fields: besides those of the handshake.
+    :ivar fields: besides those of the handshake; there may be a key in them.
     """
 
     url: str
-    fields: typing.Sequence[tuple[str, str]] = ()
+    fields: typing.Sequence[tuple[str, str]] = attrs.field(default=(), repr=False)
 
 
 class WebSocketOwner(typing.Protocol):

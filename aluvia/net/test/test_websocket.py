@@ -111,6 +111,10 @@ class HandshakeTests(WebSocketCase):
         self.shake()
         self.assertEqual((self.client_is.opens, self.server_is.opens), (1, 1))
 
+    def test_no_key_in_a_repr(self) -> None:
+        """It may come into a traceback."""
+        self.assertNotIn("s3cret", repr(ASKED))
+
     def test_byte_by_byte_and_with_trailing_data(self) -> None:
         """However the answer comes, and what is behind it."""
         agreed = self.server.agree(b"/agent", self.fields())
