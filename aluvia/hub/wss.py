@@ -292,8 +292,6 @@ class WebSocketSession:
             address=self.address,
             ids=", ".join(ids),
         )
-        if self.draining:
-            self._mux.drain("The hub goes away.")
 
     def _refuse(self, refused: Refused) -> None:
         self._hub.refusals[refused.code] += 1
