@@ -35,7 +35,6 @@ __all__ = [
     "agents_error",
     "bad_answer",
     "full",
-    "gone",
     "late",
     "too_large",
 ]
@@ -75,11 +74,6 @@ class Asked:
     def deadline_passed(self, now: float) -> None:
         """It has had its time."""
         self.expired(self)
-
-
-def gone() -> DialError:
-    """No agent."""
-    return DialError("destination_unavailable", 502, "The tunnel's agent is not connected.")
 
 
 def full() -> DialError:

@@ -24,16 +24,13 @@ from twisted.internet.interfaces import IProtocol
 from aluvia.hub.registry import Offer, Registry
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
+from aluvia.net.mux_opening import lost_carrier
 from aluvia.net.resolve import Failed
 
 __all__ = ["TunnelDialer"]
 
 #: What another member may do better.
 _ANOTHER = frozenset(["connection_limit_reached", "connection_refused", "destination_unavailable"])
-
-
-def _offline() -> DialError:
-    return DialError("destination_unavailable", 502, "The tunnel's agent is not connected.")
 
 
 class TunnelDialer:
@@ -50,7 +47,7 @@ class TunnelDialer:
             error = DialError("destination_not_found", 502, "There is no such tunnel.")
             dialing.begin(host, [], error)
         else:
-            dialing.begin(host, tunnel.turns(), _offline())
+            dialing.begin(host, tunnel.turns(), lost_carrier())
         return dialing
 
 

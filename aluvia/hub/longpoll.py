@@ -27,7 +27,6 @@ from aluvia.hub.asked import (
     agents_error,
     bad_answer,
     full,
-    gone,
     late,
     too_large,
 )
@@ -39,6 +38,7 @@ from aluvia.hub.registry import Session, TunnelTaken
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.held import Held
+from aluvia.net.mux_opening import lost_carrier
 from aluvia.net.resolve import Failed
 from aluvia.wire.frames import Code
 
@@ -171,7 +171,7 @@ class LongPollSession:
     def open(self, tunnel_id: str, protocol: IProtocol, failed: Failed) -> Dialing:
         """Connect a protocol; see :meth:`aluvia.hub.registry.Session.open`."""
         if self.over or self.draining:
-            failed(gone())
+            failed(lost_carrier())
         elif self._is_full or len(self._transports) >= self._limits.streams_per_session:
             failed(full())
         else:
@@ -197,9 +197,9 @@ class LongPollSession:
         self._polls.sessions.pop(self.id, None)
         self._hub.registry.withdraw(self)
         for asked in list(self._asked.values()):
-            self.failed(asked, gone())
+            self.failed(asked, lost_carrier())
         for transport in list(self._transports):
-            transport.agent_gone(gone())
+            transport.agent_gone(lost_carrier())
         idle, self._idle_polls = self._idle_polls, {}
         for poll in idle:
             poll.session_over()
@@ -212,7 +212,7 @@ class LongPollSession:
         self.draining = True
         for transport in list(self._transports):
             if transport.idle:
-                transport.agent_gone(gone())
+                transport.agent_gone(lost_carrier())
         self._perhaps_drained()
 
     def probe(self) -> None:
@@ -306,7 +306,7 @@ class LongPollSession:
         transport.answer(answer)
         if self.draining:
             # Behind the answer, so that nobody asks for more on the same connection.
-            transport.agent_gone(gone())
+            transport.agent_gone(lost_carrier())
         self._perhaps_drained()
 
     def response_too_large(self, request_id: str) -> None:
@@ -321,7 +321,7 @@ class LongPollSession:
     def ask(self, transport: PolledTransport, request: WholeRequest) -> None:
         """See :meth:`aluvia.hub.polled_transport.Asks.ask`."""
         if self.over:
-            raise gone()
+            raise lost_carrier()
         if self._is_full:
             raise full()
         deadline = self._hub.reactor.seconds() + self._limits.poll_request_seconds

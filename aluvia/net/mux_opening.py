@@ -12,7 +12,7 @@ from aluvia.net.mux_stream import Stream
 from aluvia.net.resolve import Failed
 from aluvia.wire.frames import Code
 
-__all__ = ["Incoming", "Opening", "lost_carrier", "refusal"]
+__all__ = ["Incoming", "NotOpened", "Opening", "lost_carrier", "refusal"]
 
 #: What an RST means to who dialled.
 _REFUSALS: dict[int, tuple[str, int, str]] = {
