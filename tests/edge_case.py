@@ -139,11 +139,17 @@ class EdgeCase(ProxyCase):
         self, edge: EdgeProcess, name: str | None, certificates: Certificates | None = None
     ) -> FaultConnection:
         """A connection inside TLS, to a name that must be the certificate's; None for no name."""
+        return await self.secure_dial(edge.https, name, certificates)
+
+    async def secure_dial(
+        self, port: int, name: str | None, certificates: Certificates | None = None
+    ) -> FaultConnection:
+        """As :meth:`secure`, to a port."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         if name is None:
             context.check_hostname = False
         (certificates or self.certificates).authority.configure_trust(context)
-        connection = await self.dial(edge.https)
+        connection = await self.dial(port)
         await connection.start_tls(context, server_side=False, server_hostname=name)
         return connection
 
