@@ -1,140 +1,128 @@
-"""An agent that knows seed 003 alone, before a real edge's data path and a real hub's port."""
+"""An agent that knows seed 003 alone, before a real edge."""
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-import typing
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IProtocol
-from twisted.internet.protocol import ProcessProtocol
-
-from aluvia.edge.test.edge_case import EdgeCase, backend, reactor
-from aluvia.hub.dialer import TunnelDialer
-from aluvia.hub.hub import Hub
-from aluvia.hub.site import HubConnections, HubSite
-from aluvia.hub.test.poll_case import KEY, FakeKeys
-from aluvia.net.accept import Sweep
-from aluvia.net.dial import Dialing
-from aluvia.net.ports import WirePort
-from aluvia.net.resolve import Failed
+from aluvia.hub.limits import DEFAULT_HUB_LIMITS
 from aluvia.testing.faults import Accepting, FaultPeer
-from aluvia.testing.origin import FakeOrigin
-from aluvia.wire.frames import Code
+from aluvia.testing.origin import FakeOrigin, Visit
+from tests.aluvia_process import Child, clean_environment, until
 from tests.checkout import CHECKOUT
+from tests.edge_case import SECONDS
+from tests.tunnel_case import HOST, TunnelCase
+
+TOKEN = "canary-visitor-token-2e8c"
 
 
-class _ToApp:
-    """Dials the tunnel ``app``, whatever is asked for."""
-
-    def __init__(self, tunnels: TunnelDialer) -> None:
-        self._tunnels = tunnels
-
-    def dial(self, host: str, port: int, protocol: IProtocol, failed: Failed) -> Dialing:
-        """Dial it."""
-        return self._tunnels.dial("app", 0, protocol, failed)
-
-
-class _Agent(ProcessProtocol):
-    """The agent's process."""
-
-    def __init__(self) -> None:
-        self.said = b""
-        self.errors = b""
-        self.registered: Deferred[None] = Deferred()
-        self.ended: Deferred[None] = Deferred()
-
-    def outReceived(self, data: bytes) -> None:
-        """It said something."""
-        self.said += data
-        if b"registered /t/app/\n" in self.said and not self.registered.called:
-            self.registered.callback(None)
-
-    def errReceived(self, data: bytes) -> None:
-        """Something went wrong."""
-        self.errors += data
-
-    def processEnded(self, reason: object) -> None:
-        """It has ended."""
-        self.ended.callback(None)
-
-
-class SeedAgentTests(EdgeCase):
+class SeedAgentTests(TunnelCase):
     """Whole requests, through the edge, the hub and the agent to an app, and back."""
 
-    async def publish(self, app: FakeOrigin | FaultPeer) -> None:
-        """Have an agent publish this app, behind the one route of an edge."""
-        sweep = Sweep(reactor, 0.1)
-        self.addCleanup(sweep.stop)
-        self.hub = Hub(FakeKeys(), reactor, sweep)
-        factory: typing.Any = HubConnections(HubSite(self.hub), sweep)
-        port = WirePort(0, factory, interface="127.0.0.1", reactor=reactor)
-        port.startListening()
-        self.port = port
-        self.addCleanup(self.stop_port)
-        self.route(backend(app))
-        for member in self.live.members:
-            member.target.dialer = _ToApp(self.hub.dialer)
-        self.agent = _Agent()
-        process = reactor.spawnProcess(
-            self.agent,
-            sys.executable,
-            [sys.executable, str(CHECKOUT / "tests" / "seed_agent.py")],
-            {
-                "PATH": os.environ["PATH"],
-                "PROXER_GATEWAY_BASE_URL": f"http://127.0.0.1:{port.getHost().port}",
-                "PROXER_AGENT_TOKEN": KEY,
-                "PROXER_AGENT_TUNNELS": f"app=http://127.0.0.1:{app.port}",
-            },
+    async def start_seed(self, app: FakeOrigin | FaultPeer, id: str = "app") -> None:
+        """Have an agent publish this app."""
+        self.secrets.append(TOKEN)
+        self.line_to_hub = self.line()
+        self.seed = Child(
+            *(sys.executable, str(CHECKOUT / "tests" / "seed_agent.py")),
+            environment=clean_environment(
+                PROXER_GATEWAY_BASE_URL=f"http://127.0.0.1:{self.line_to_hub.port}",
+                PROXER_AGENT_TOKEN=self.key,
+                PROXER_AGENT_TUNNELS=f"{id}=http://127.0.0.1:{app.port}",
+            ),
         )
-        self.addCleanup(lambda: self.agent.ended)
-        self.addCleanup(process.signalProcess, "KILL")
-        await self.agent.registered
+        self.addCleanup(self.end_seed)
+        await self.registered(1)
 
-    async def stop_port(self) -> None:
-        """End the hub's port and what is connected to it."""
-        for wire in list(self.port.wires):
-            wire.abortConnection()
-        await self.port.stopListening()
+    async def end_seed(self) -> None:
+        """Kill it."""
+        self.seed.kill()
+        await self.seed.wait()
+
+    async def registered(self, times: int) -> None:
+        """Wait until it has registered so often."""
+        await until(
+            lambda: self.seed.output.count("registered /t/app/\n") >= times,
+            SECONDS,
+            "it is registered",
+        )
 
     async def test_requests(self) -> None:
         """Requests of all shapes, and the answers to them."""
-        await self.publish(self.origin())
-        seen = await self.echo("/a%2Fb?q=%20", "X-Two: one", method="POST", body=b"x" * 100_000)
-        self.assertEqual(seen["target"], "/a%2Fb?q=%20")
-        self.assertEqual(seen["body"], "x" * 100_000)
+        edge = await self.hub("--tunnel-domain", "tunnels.example")
+        await self.start_seed(self.origin())
+        for host, prefix in ((HOST, "/t/app"), ("app.tunnels.example", "")):
+            body = b"x" * 100_000
+            seen = await self.seen(
+                edge, host, f"{prefix}/a%2Fb?q=%20", "X-Two: one", method="POST", body=body
+            )
+            self.assertEqual((seen.target, seen.body), ("/a%2Fb?q=%20", body.decode()))
+            self.assertEqual((seen["x-two"], seen["x-forwarded-prefix"]), ("one", prefix or None))
         for _ in range(3):
-            self.assertEqual((await self.ask("/")).status, 200)
-        answer = await self.ask("/", method="HEAD")
+            self.assertEqual((await self.ask_tunnel()).status, 200)
+        answer = await self.ask_tunnel(method="HEAD")
         self.assertEqual((answer.status, answer.body), (200, b""))
-        self.assertEqual(self.agent.errors, b"")
+        self.assertEqual(self.seed.stderr, b"")
+        tunnel = (await self.tunnels())["app"]
+        self.assertEqual(tunnel["agents"][0]["carrier"], "longpoll")
+
+    async def test_what_an_app_answers(self) -> None:
+        """Redirects, and several cookies, in path mode."""
+        await self.hub()
+        app = self.origin()
+
+        async def answer(visit: Visit) -> None:
+            cookies = [(b"Set-Cookie", b"a=1; Path=/"), (b"Set-Cookie", b"b=2; Path=/")]
+            await visit.answer(302, [(b"Location", b"/next"), *cookies])
+
+        app.routes["/away"] = answer
+        await self.start_seed(app)
+        came = await self.ask_tunnel("/away")
+        self.assertEqual((came.status, came.header(b"location")), (302, b"/t/app/next"))
+        self.assertEqual(came.header(b"set-cookie"), b"a=1; Path=/t/app/, b=2; Path=/t/app/")
+
+    async def test_visitors_token(self) -> None:
+        """Its visitors show the token, and the app sees none of it."""
+        await self.hub()
+        await self.start_seed(self.origin(), f"app@{TOKEN}")
+        self.assertEqual((await self.ask_tunnel()).status, 403)
+        for path, field in (
+            ("/", f"X-Proxer-Tunnel-Token: {TOKEN}"),
+            (f"/?access_token={TOKEN}", "X-No: thing"),
+        ):
+            answer = await self.ask_tunnel(path, field)
+            self.assertEqual((answer.status, TOKEN.encode() in answer.body), (200, False))
 
     async def test_too_large(self) -> None:
         """A visitor's body that is too large is a 413 that says so, and hurts nobody."""
-        await self.publish(self.origin())
-        too_large = f"Content-Length: {self.hub.limits.poll_body_in_bytes + 1}"
-        answer = await self.ask("/", too_large, method="POST")
-        self.assertEqual(answer.status, 413)
-        self.assertIn(b"http_request_error", answer.header(b"proxy-status") or b"")
-        self.assertIn(b"too large", answer.body)
-        self.assertEqual([each.is_dead for each in self.live.members], [False])
-        self.assertEqual((await self.ask("/")).status, 200)
+        await self.hub()
+        await self.start_seed(self.origin())
+        connection = await self.connect(self.edge_process)
+        length = DEFAULT_HUB_LIMITS.poll_body_in_bytes + 1
+        too_large = f"POST /t/app/ HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: {length}\r\n\r\n"
+        await connection.send(too_large.encode())
+        head = (await connection.read_until(b"\r\n\r\n")).decode()
+        self.assertIn(" 413 ", head)
+        self.assertIn("http_request_error", head)
+        self.assertEqual((await self.ask_tunnel()).status, 200)
 
     async def test_no_app(self) -> None:
         """A local port that refuses is a 502 that says so."""
-        await self.publish(self.peer(FaultPeer(reactor, [], accepting=Accepting.REFUSE)))
-        answer = await self.ask("/")
-        self.assertEqual(answer.status, 502)
-        self.assertIn(b"connection_refused", answer.header(b"proxy-status") or b"")
+        await self.hub()
+        await self.start_seed(self.peer(accepting=Accepting.REFUSE))
+        answer = await self.ask_tunnel()
+        self.assert_cause(answer, 502, "connection_refused")
         self.assertNotIn(b"Errno", answer.body)
 
     async def test_registers_again(self) -> None:
-        """An agent whose session is over registers again, and is back."""
-        await self.publish(self.origin())
-        (session,) = self.hub.registry.sessions
-        self.agent.registered = Deferred()
-        self.agent.said = b""
-        session.end(Code.NO_ERROR, "It is over.")
-        await self.agent.registered
-        self.assertEqual((await self.ask("/")).status, 200)
+        """When the edge was restarted, the agent's session is over: it registers again."""
+        edge = await self.hub()
+        await self.start_seed(self.origin())
+        for times, end in enumerate((signal.SIGTERM, signal.SIGKILL), 2):
+            edge.send_signal(end)
+            await edge.wait()
+            edge = self.edge_process = await self.edge("--hub", "127.0.0.1:0", db=edge.db)
+            self.line_to_hub.to = self.hub_port
+            await self.registered(times)
+            seen = await self.seen(edge, HOST, "/t/app/again")
+            self.assertEqual(seen.target, "/again")
