@@ -42,6 +42,7 @@ from aluvia.net.mux_stream import Stream
 from aluvia.net.mux_writer import Carrier, FrameWriter
 from aluvia.net.readiness import readiness_of
 from aluvia.net.resolve import Failed
+from aluvia.net.transport import DONE
 from aluvia.wire.frames import (
     HIGHEST_STREAM,
     INITIAL_CREDIT,
@@ -332,7 +333,8 @@ class Mux:
         elif incoming is not None:
             incoming.withdraw()
         else:
-            stream.lost(_RESET)
+            # Who knew no half-close has left, as it does on TCP: with a FIN, and not with an RST.
+            stream.lost(DONE if code == Code.NO_ERROR else _RESET)
 
     def _open(self, id: int, payload: bytes) -> None:
         capability, name = read_open(payload)

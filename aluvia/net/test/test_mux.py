@@ -406,6 +406,18 @@ class EndingTests(MuxCase):
         self.assertTrue(far.ended_in_order)
         self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
 
+    def test_a_peer_that_knows_no_half_close(self) -> None:
+        """It is gone with the FIN that it hears, as with TCP; for who sent that it is no reset."""
+        far = HalfEar()
+        near, _ = self.pair(far=far)
+        far.stream.write(b"last")
+        far.stream.loseWriteConnection()
+        self.deliver()
+        self.assertEqual(near.received, b"last")
+        self.assertTrue(near.ended_in_order)
+        self.assertTrue(far.ended_in_order)
+        self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
+
     def test_fin_behind_what_is_not_read(self) -> None:
         """Who reads later hears of the end behind the last byte."""
         far = HalfEar()
