@@ -58,6 +58,19 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def peak_bytes(process: AluviaProcess) -> int:
+    """The most that was resident since :func:`forget_peak`."""
+    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("no VmHWM")
+
+
+def forget_peak(process: AluviaProcess) -> None:
+    """Have it measured anew (Linux, proc(5): clear_refs)."""
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+
+
 class PeerCase(ProxyCase):
     """A :class:`ProxyCase` with daemons."""
 

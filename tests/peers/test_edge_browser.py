@@ -8,7 +8,7 @@ import typing
 from tests.edge_process import BASE, TOKEN
 from tests.peers.edge import HOST, Edge
 from tests.peers.edge_chromium import ChromiumCase, Seen
-from tests.peers.test_edge_node import chunked_text
+from tests.peers.edge_node import chunked_text
 
 #: How long a page may take for what it does; milliseconds.
 PATIENCE = 20_000

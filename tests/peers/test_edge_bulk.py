@@ -6,11 +6,10 @@ import hashlib
 import json
 import os
 import sys
-from pathlib import Path
 
 from tests.peers.edge import HOST, Edge, EdgeCase
 from tests.peers.edge_nginx import start_site
-from tests.peers.support import HERE, free_port, need_module
+from tests.peers.support import HERE, forget_peak, free_port, need_module, peak_bytes
 from tests.peers.test_bulk import GIGABYTE, Sink
 
 #: What an edge may hold at its peak besides what it held before: pipes are the kernel's.
@@ -18,19 +17,6 @@ GROWTH = 4_000_000
 
 #: Of unknown length, and inside TLS: what passes through Python.
 MUCH = 200_000_000
-
-
-def peak_bytes(edge: Edge) -> int:
-    """The most that was resident since :func:`forget_peak`."""
-    for line in Path(f"/proc/{edge.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no VmHWM")
-
-
-def forget_peak(edge: Edge) -> None:
-    """Have it measured anew (Linux, proc(5): clear_refs)."""
-    Path(f"/proc/{edge.pid}/clear_refs").write_text("5")
 
 
 class EdgeBulkTests(EdgeCase):

@@ -68,7 +68,7 @@ class EdgeNginxTests(EdgeCase):
             for tls in (False, True):
                 got = await self.ask_edge(target, *asking, tls=tls)
                 self.assertEqual(got.status, 0, (options, target, got.stderr))
-                self.assertEqual(_parted(got), _parted(wanted), (options, target, tls))
+                self.assertEqual(parted(got), parted(wanted), (options, target, tls))
 
     async def test_connections_are_kept(self) -> None:
         """Clients come and go; nginx sees one connection, and each client can keep its own."""
@@ -177,7 +177,7 @@ class EdgeNginxTests(EdgeCase):
             self.assertEqual((got.status, len(got.stdout)), (0, len(TEXT)), got.stderr)
 
 
-def _parted(curled: Curled) -> tuple[str, list[str], str]:
+def parted(curled: Curled) -> tuple[str, list[str], str]:
     """The status, the fields that are the backend's, and the body."""
     head, _, body = curled.stdout.partition("\r\n\r\n")
     status, *fields = head.split("\r\n")
