@@ -93,6 +93,9 @@ class FakeHub:
         await connection.read_some()
         await connection.send(b"\x81" + bytes([len(registered)]) + registered)
         await connection.send(b"\x82\x7e" + len(self.frames).to_bytes(2) + self.frames)
+        # The agent takes its leave.
+        await connection.read_some()
+        connection.close()
 
 
 class VisitorTests(TunnelCase):
@@ -429,7 +432,7 @@ class CarrierTests(TunnelCase):
         for number in range(len(bad)):
             await until(lambda n=number: fake.accepted > n, SECONDS, "it has come")  # type: ignore[misc]
             hub = fake.connections[number]
-            await until(lambda h=hub: h.ended is not None, SECONDS, "it has had enough")  # type: ignore[misc]
+            await until(lambda h=hub: h.closed, SECONDS, "it has had enough")  # type: ignore[misc]
         line.to = self.hub_port
         await agent.ready()
         await self.online(agent)
