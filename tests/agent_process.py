@@ -31,9 +31,15 @@ class AgentProcess(AluviaProcess):
     An agent in a process of its own.
 
     :param options: ``--hub`` and what it publishes among them.
+    :param before: a command that runs the one behind it.
     """
 
-    def __init__(self, *options: str, environment: typing.Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        *options: str,
+        environment: typing.Mapping[str, str] | None = None,
+        before: typing.Sequence[str] = (),
+    ) -> None:
         """Start it; :meth:`ready` waits until it has started."""
         self.ports: dict[str, typing.Any] = {}
         self.sockets_at_rest = 0
@@ -41,7 +47,15 @@ class AgentProcess(AluviaProcess):
         self.port_file = folder / "agent.json"
         Child.__init__(
             self,
-            *(*TWISTD, "-n", "--pidfile=", "aluvia-agent", "--port-file", str(self.port_file)),
+            *(
+                *before,
+                *TWISTD,
+                "-n",
+                "--pidfile=",
+                "aluvia-agent",
+                "--port-file",
+                str(self.port_file),
+            ),
             *options,
             environment=agent_environment() if environment is None else environment,
         )

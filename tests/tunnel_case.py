@@ -70,17 +70,24 @@ class TunnelCase(AgentKeyCase):
         return line
 
     def spawn_agent(
-        self, *options: str, port: int | None = None, key: str = "", **environment: str
+        self,
+        *options: str,
+        port: int | None = None,
+        key: str = "",
+        before: typing.Sequence[str] = (),
+        **environment: str,
     ) -> AgentProcess:
         """
         Start an agent, and do not wait for it.
 
         :param port: the hub's, or a line's.
+        :param before: a command that runs it.
         :param environment: besides the key.
         """
         hub = ("--hub", f"ws://127.0.0.1:{port or self.hub_port}")
         variables = agent_environment(ALUVIA_AGENT_KEY=key or self.key, **environment)
-        agent = AgentProcess(*(() if "--hub" in options else hub), *options, environment=variables)
+        options = options if "--hub" in options else (*hub, *options)
+        agent = AgentProcess(*options, environment=variables, before=before)
         self._agents.append(agent)
         return agent
 
