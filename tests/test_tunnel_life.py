@@ -182,11 +182,10 @@ class KeyTests(TunnelCase):
 
     async def test_revoked(self) -> None:
         """Live sessions of it end within seconds, and say why; others go on."""
-        edge = await self.hub()
-        other = await self.add(edge.db, "other")
+        edge = await self.hub(other=["theirs"])
         agent = await self.publish(self.origin())
         app = self.origin()
-        await self.agent("--publish", f"theirs=http://127.0.0.1:{app.port}", key=other)
+        await self.agent("--publish", f"theirs=http://127.0.0.1:{app.port}", key=self.keys["other"])
         stream = await self.connect(edge)
         self.assertEqual((await self.upgrade(stream, HOST, path="/t/app/ws")).status, 101)
         self.assertEqual((await self.call(edge.db, "revoke", "laptop")).status, 0)

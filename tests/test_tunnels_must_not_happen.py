@@ -287,19 +287,16 @@ class IdTests(TunnelCase):
 
     async def test_must_not_happen_an_id_stolen(self) -> None:
         """Neither another key nor another agent of one key gets it; nor a key that may not."""
-        edge = await self.hub()
+        await self.hub(other=["*"], narrow=["theirs"])
         app, thief = self.origin(), self.origin()
         await self.publish(app)
-        other = await self.add(edge.db, "other")
-        narrow = await self.add(edge.db, "narrow", "--publish", "theirs")
         target = ("--publish", f"app=http://127.0.0.1:{thief.port}")
         for key, advice in (
-            (other, "is another agent's"),
+            (self.keys["other"], "is another agent's"),
             (self.key, "is another agent's"),
-            (narrow, "the key may not publish app"),
+            (self.keys["narrow"], "the key may not publish app"),
         ):
             agent = self.spawn_agent(*target, "--id", "thief", key=key)
-            await agent.ready()
             await until(lambda a=agent: "refuses us" in a.output, SECONDS, "it says so")  # type: ignore[misc]
             self.assertIn(advice, agent.output)
             self.assertFalse(agent.online)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+import time
 import typing
 from pathlib import Path
 
+from aluvia.store import agent_keys
+from aluvia.store.database import Database
 from aluvia.testing.http import Response, read_response
 from tests.agent_keys import AgentKeyCase
 from tests.agent_process import AgentProcess, agent_environment
@@ -27,11 +31,11 @@ class TunnelCase(AgentKeyCase):
     """Publishes what runs here, by agents that are processes of their own."""
 
     edge_process: EdgeProcess
-    key: str
 
     def setUp(self) -> None:
         """Nothing runs yet."""
         super().setUp()
+        self.keys: dict[str, str] = {}
         self._agents: list[AgentProcess] = []
         # Before the edge, which is to be at rest when it ends.
         self.addCleanup(self._end_agents)
@@ -45,18 +49,27 @@ class TunnelCase(AgentKeyCase):
             agent.assert_quiet()
             self.assert_no_secret(agent.output)
 
-    async def hub(self, *options: str, **more: typing.Any) -> EdgeProcess:
-        """Start an edge with a hub, and add a key."""
-        self.edge_process = await self.edge("--hub", "127.0.0.1:0", *options, **more)
-        self.key = await self.add(self.edge_process.db, "laptop")
-        await self.until_true(self._knows_key, "the hub knows the key")
+    async def hub(self, *options: str, **others: typing.Sequence[str]) -> EdgeProcess:
+        """
+        Start an edge with a hub, whose file has a key already: of the name ``laptop``.
+
+        :param others: the names of other keys, and the ids that each is for.
+        """
+        db = Path(tempfile.mkdtemp(dir=os.getcwd())) / "edge.db"
+        database = Database(db, create=True)
+        with database.writing() as connection:
+            for name, ids in {"laptop": ["*"], **others}.items():
+                made = agent_keys.add(connection, name, time.time(), publish=ids)
+                self.keys[name] = made.key
+        database.close()
+        self.secrets += self.keys.values()
+        self.edge_process = await self.edge("--hub", "127.0.0.1:0", *options, db=db)
         return self.edge_process
 
-    async def _knows_key(self) -> bool:
-        nothing = {"agent_id": "asks", "token": self.key, "tunnels": []}
-        answer = await self.call_hub("POST", "/api/agent/register", nothing)
-        self.assertIn(answer.status, (400, 401))
-        return answer.status == 400
+    @property
+    def key(self) -> str:
+        """The one that agents have unless they are given another."""
+        return self.keys["laptop"]
 
     @property
     def hub_port(self) -> int:
