@@ -39,6 +39,7 @@ def main(hub: str, authority: str, target: str, count: str) -> None:
             key=os.environ["ALUVIA_AGENT_KEY"],
             id=f"box{number}",
             publish=(Published(f"many{number}", "http", False, "127.0.0.1", int(target)),),
+            carrier="wss",
             cafile=Path(authority).read_bytes(),
         )
         agents.append(Agent(settings, reactor, changed=changed))

@@ -39,7 +39,7 @@ class ReachTests(TunnelCase):
                 self.assertEqual(await stream.read_exactly(size), b"x" * size)
             stream.finish()
             self.assertEqual(await stream.read_to_end(), b"")
-        self.assertTrue(edge.ports["tunnel db_url"].startswith("tcp://127.0.0.1:"))
+        self.assertNotIn("tunnel db_url", edge.ports)
         raw = await self.dial(int(edge.ports["tunnel db"]))
         self.assertEqual((await self.say(raw, "raw.example", "/raw")).status, 200)
         tunnels = await self.tunnels()
@@ -91,7 +91,8 @@ class CarrierTests(TunnelCase):
             await visit.conversation.connection.stall()
 
         app.routes["/half"] = half
-        agent = await self.publish(app, silent, port=line.port)
+        # By itself it would poll: a WebSocket that dies twice in ten seconds is no good way.
+        agent = await self.publish(app, silent, port=line.port, options=("--carrier", "wss"))
         for turn in range(3):
             waiting, reading, stream = [await self.connect(edge) for _ in range(3)]
             await waiting.send(request(HOST, "/t/app1/"))
@@ -113,6 +114,22 @@ class CarrierTests(TunnelCase):
                 "the agent is back",
             )
             self.assertEqual((await self.ask_tunnel()).status, 200)
+
+    async def test_websockets_that_die(self) -> None:
+        """Where they die twice in ten seconds the agent polls, and its visitors are served."""
+        await self.hub()
+        line = self.line()
+        agent = await self.publish(self.origin(), port=line.port)
+        for number in (2, 3):
+            line.reset()
+            await until(
+                lambda n=number: agent.output.count("Connected to") == n,  # type: ignore[misc]
+                SECONDS,
+                "the agent is back",
+            )
+        self.assertEqual((await self.ask_tunnel("/polled")).status, 200)
+        (way,) = (await self.tunnels())["app"]["agents"]
+        self.assertEqual(way["carrier"], "longpoll")
 
     async def test_away_for_a_while(self) -> None:
         """While there is no way to the hub its visitors are told at once; then it is back."""

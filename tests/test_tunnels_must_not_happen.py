@@ -425,7 +425,8 @@ class CarrierTests(TunnelCase):
         line = self.line()
         line.to = fake.port
         app = self.origin()
-        agent = self.spawn_agent("--publish", f"app=http://127.0.0.1:{app.port}", port=line.port)
+        publish = ("--publish", f"app=http://127.0.0.1:{app.port}")
+        agent = self.spawn_agent(*publish, "--carrier", "wss", port=line.port)
         for number in range(len(bad)):
             await until(lambda n=number: fake.accepted > n, SECONDS, "it has come")  # type: ignore[misc]
             hub = fake.connections[number]

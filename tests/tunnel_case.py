@@ -153,7 +153,7 @@ class TunnelCase(AgentKeyCase):
     ) -> Response:
         """Call the hub's port, as those do who poll; and as an operator."""
         edge = self.edge_process
-        if edge.ports["hub_url"].startswith("https:"):
+        if edge.ports["hub_url"].startswith("wss:"):
             connection = await self.secure_dial(self.hub_port, "127.0.0.1")
         else:
             connection = await self.dial(self.hub_port)

@@ -8,13 +8,13 @@ import urllib.request
 
 from twisted.internet.threads import blockingCallFromThread
 
+from tests.agent_keys import AGENT_KEY
 from tests.agent_process import AgentProcess, agent_environment
 from tests.aluvia_process import reactor, until
 from tests.edge_process import TOKEN
 from tests.peers.edge import Edge
 from tests.peers.edge_chromium import ChromiumCase
 from tests.peers.test_edge_browser import PATIENCE, contrast
-from tests.test_agent_key import AGENT_KEY
 
 #: What an agent may call itself.
 HOSTILE = "<img src=x onerror=document.title='taken'>\"'><script>"
