@@ -216,7 +216,8 @@ class WSSCarrier:
     def broken(self, code: Code, reason: str) -> None:
         """The hub broke the rules, or is silent."""
         self._ending = self._ending or Ending(f"The connection was given up: {reason}")
-        if code is Code.NO_ERROR:
+        if code in (Code.NO_ERROR, Code.LIMIT):
+            # Nobody is there to hear why, or to read it.
             self._websocket.abort()
         else:
             self._close(code, reason, Close.PROTOCOL_ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 
 import attrs
@@ -230,10 +231,11 @@ class Ingress(Door):
         return ways
 
     async def closing(self) -> None:
-        """Probe nobody any more, and let agents go when their last stream has."""
+        """Probe nobody any more, and let agents go behind the last visitor."""
         self.applied.stop()
         if self.hub is not None:
-            self.hub.drain()
+            self.hub.close()
+            self.sweep.watch(_AgentsLast(self, self.hub))
 
     def drained(self) -> None:
         """Every client is gone; what a backend has yet to take goes with them."""
@@ -268,6 +270,25 @@ class Ingress(Door):
             connect=self._connect,
             connect_timeout=connect_timeout,
         )
+
+
+class _AgentsLast:
+    """Drains a hub when no visitor is left: who waits for a turn needs a stream then."""
+
+    #: The sweep calls us at every look.
+    deadline = -math.inf
+
+    def __init__(self, ingress: Ingress, hub: Hub) -> None:
+        self._ingress = ingress
+        self._hub = hub
+        self.deadline_passed(0.0)
+
+    def deadline_passed(self, now: float) -> None:
+        """See whether there is one."""
+        ports = self._ingress.ports.items()
+        if not any(port.wires for name, port in ports if name != "hub"):
+            self.deadline = math.inf
+            self._hub.drain()
 
 
 def _url(scheme: str, host: str, port: int) -> str:

@@ -20,6 +20,7 @@ from aluvia.hub.registry import Registry, Session
 from aluvia.hub.wss import REFUSALS, WebSocketSession
 from aluvia.net.accept import Sweep
 from aluvia.net.http_server import ServerConnection
+from aluvia.telemetry.told_once import ToldOnce
 from aluvia.wire.errors import ProtocolViolation
 from aluvia.wire.frames import Code
 from aluvia.wire.head import RequestHead
@@ -39,6 +40,8 @@ class Hub:
     :param make_id: makes what cannot be guessed.
     :ivar registry: what is offered.
     :ivar dialer: dials tunnels.
+    :ivar closed: whether no more agents are taken.
+    :ivar told: what was said already of those who are refused.
     :ivar refusals: how many agents were not registered, by :data:`aluvia.hub.wss.REFUSALS`.
     """
 
@@ -64,7 +67,8 @@ class Hub:
         self.refusals = dict.fromkeys(REFUSALS, 0)
         self._public_url = public_url
         self._connected: set[WebSocketSession] = set()
-        self._draining = False
+        self.closed = False
+        self.told = ToldOnce(reactor)
         keys.on_change(self._look_at_keys)
 
     def where(self, id: str) -> dict[str, str]:
@@ -72,15 +76,19 @@ class Hub:
         url = self._public_url(id)
         return {"id": id, "path": f"/t/{id}/", **({} if url is None else {"url": url})}
 
+    def close(self) -> None:
+        """Take no more agents. Those who are there go on."""
+        self.closed = True
+
     def drain(self) -> None:
         """Take no more agents; sessions end when their last stream has."""
-        self._draining = True
+        self.close()
         for session in [*self._sessions()]:
             session.drain()
 
     def stop(self) -> None:
         """End every session now."""
-        self._draining = True
+        self.close()
         for session in [*self._sessions()]:
             session.end(Code.NO_ERROR, "The hub goes away.")
 
@@ -121,7 +129,7 @@ class Hub:
         session.websocket.makeConnection(transport)
         session.websocket.opened()
         transport.resumeProducing()
-        if self._draining:
+        if self.closed:
             session.drain()
         elif early:
             session.websocket.dataReceived(early)

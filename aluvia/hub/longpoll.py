@@ -34,11 +34,11 @@ from aluvia.hub.keys import Permit
 from aluvia.hub.polled import AgentFailed, BadAnswer, WholeRequest, read_answer
 from aluvia.hub.polled_transport import PolledTransport
 from aluvia.hub.registration import Registration
-from aluvia.hub.registry import Session, TunnelTaken
+from aluvia.hub.registry import HubFull, Session, TunnelTaken
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
 from aluvia.net.held import Held
-from aluvia.net.mux_opening import lost_carrier
+from aluvia.net.mux_opening import AtOnce, lost_carrier
 from aluvia.net.resolve import Failed
 from aluvia.wire.frames import Code
 
@@ -72,13 +72,6 @@ class AnswerTooLarge(Exception):
     """A response's body is too long."""
 
 
-class _Connected:
-    """A dial that is through at once."""
-
-    def cancel(self) -> None:
-        """The connection is its protocol's."""
-
-
 class LongPolls:
     """
     The sessions of one hub that poll.
@@ -102,6 +95,8 @@ class LongPolls:
         :raises TunnelTaken: an id is another's, or an agent of this name is connected.
         :raises aluvia.hub.registry.HubFull: there is no room.
         """
+        if self.hub.closed:
+            raise HubFull("the hub is going away")
         session = LongPollSession(self, registration, permit, address)
         if registration.instance is None:
             for other in self.sessions.values():
@@ -185,7 +180,7 @@ class LongPollSession:
             )
             self._transports[transport] = None
             protocol.makeConnection(transport)
-        return _Connected()
+        return AtOnce()
 
     def end(self, code: Code, reason: str) -> None:
         """End it at once; see :meth:`aluvia.hub.registry.Session.end`."""

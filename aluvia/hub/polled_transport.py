@@ -29,8 +29,9 @@ import typing
 from http import HTTPStatus
 
 from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IPushProducer, ITransport
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -45,6 +46,8 @@ from aluvia.wire.headers import Field
 from aluvia.wire.limits import DEFAULT_LIMITS, Limits
 
 __all__ = ["Asks", "PolledTransport"]
+
+log = Logger()
 
 #: What the protocol is given at once; bytes.
 PIECE_BYTES = 65_536
@@ -312,7 +315,11 @@ class PolledTransport:
             if not self._out:
                 self._held.give_back(self._answer_bytes)
                 self._answer_bytes = 0
-            self.protocol.dataReceived(piece)
+            try:
+                self.protocol.dataReceived(piece)
+            except Exception:
+                log.failure("The protocol of a polled connection failed, and it is closed")
+                self._lose(ConnectionLost())
         if self._state is _ENDING and not self._out:
             self._lose(ConnectionDone())
 

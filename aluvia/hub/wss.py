@@ -31,7 +31,7 @@ from aluvia.hub.registration import BadRegistration, read_registration
 from aluvia.hub.registry import HubFull, TunnelTaken
 from aluvia.net.dial import Dialing
 from aluvia.net.mux import Mux
-from aluvia.net.mux_opening import Incoming, NotOpened, lost_carrier
+from aluvia.net.mux_opening import AtOnce, Incoming, lost_carrier
 from aluvia.net.resolve import Failed
 from aluvia.net.websocket import Close, WebSocket
 from aluvia.wire.frames import Capability, Code
@@ -133,7 +133,7 @@ class WebSocketSession:
         """Connect a protocol to a tunnel's target."""
         if self._mux is None:
             failed(lost_carrier())
-            return NotOpened()
+            return AtOnce()
         return self._mux.open(Capability.PUBLISH, tunnel_id, protocol, failed)
 
     def drain(self) -> None:
@@ -226,7 +226,8 @@ class WebSocketSession:
             why=reason,
         )
         self._leave()
-        if code is Code.NO_ERROR:
+        if code in (Code.NO_ERROR, Code.LIMIT):
+            # Nobody is there to hear why, or to read it.
             self.websocket.abort()
         else:
             self.websocket.close(Close.PROTOCOL_ERROR, reason)
@@ -295,9 +296,12 @@ class WebSocketSession:
 
     def _refuse(self, refused: Refused) -> None:
         self._hub.refusals[refused.code] += 1
-        log.info(
-            "An agent at {address} was refused: {why}", address=self.address, why=refused.message
-        )
+        if self._hub.told.is_new(f"{self.address} {refused.code}"):
+            log.info(
+                "An agent at {address} was refused: {why}",
+                address=self.address,
+                why=refused.message,
+            )
         message = {"type": "error_response", "code": refused.code, "message": refused.message}
         self._leave()
         self.websocket.send_text(json.dumps(message))

@@ -35,7 +35,7 @@ from twisted.python.failure import Failure
 from aluvia.net.accept import Sweep
 from aluvia.net.dial import Dialing
 from aluvia.net.errors import DialError
-from aluvia.net.mux_opening import Incoming, NotOpened, Opening, lost_carrier, refusal
+from aluvia.net.mux_opening import AtOnce, Incoming, Opening, lost_carrier, refusal
 from aluvia.net.mux_outgoing import Outgoing
 from aluvia.net.mux_presence import Presence
 from aluvia.net.mux_stream import Stream
@@ -64,7 +64,7 @@ from aluvia.wire.frames import (
 
 __all__ = ["CLOSING_SECONDS", "Incoming", "Mux", "MuxOwner", "State"]
 
-#: For the peer's end of a stream whose end here is through; seconds.
+#: For the peer to take what is left of a stream that is to end, or to end it too; seconds.
 CLOSING_SECONDS = 60.0
 
 _RESET = Failure(ConnectionLost())
@@ -158,11 +158,11 @@ class Mux:
         """Connect a protocol; as :meth:`aluvia.net.dial.Dialer.dial` does."""
         if self.state is not State.OPEN or self._last_stream == HIGHEST_STREAM:
             failed(lost_carrier())
-            return NotOpened()
+            return AtOnce()
         if len(self.streams) >= self._most_streams:
             detail = "The tunnel has as many streams as it may."
             failed(DialError("connection_limit_reached", 503, detail))
-            return NotOpened()
+            return AtOnce()
         self._last_stream += 1
         stream = Stream(self, self._last_stream, name)
         deadline = self._sweep.now + self._open_seconds

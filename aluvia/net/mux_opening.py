@@ -12,7 +12,7 @@ from aluvia.net.mux_stream import Stream
 from aluvia.net.resolve import Failed
 from aluvia.wire.frames import Code
 
-__all__ = ["Incoming", "NotOpened", "Opening", "lost_carrier", "refusal"]
+__all__ = ["AtOnce", "Incoming", "Opening", "lost_carrier", "refusal"]
 
 #: What an RST means to who dialled.
 _REFUSALS: dict[int, tuple[str, int, str]] = {
@@ -98,8 +98,8 @@ class Opening:
             self._stream.guarded(failed, error)
 
 
-class NotOpened:
-    """What stands for a dial that has failed at once."""
+class AtOnce:
+    """A dial that was through, or had failed, before it could be cancelled."""
 
     def cancel(self) -> None:
         """There is nothing to leave."""

@@ -40,7 +40,7 @@ class Muxed(typing.Protocol):
         """Both directions have ended. The stream is forgotten."""
 
     def closing(self, stream: Stream) -> None:
-        """Its protocol is gone, and the peer's end has yet to come."""
+        """It is to end, and that takes the peer: it has so long from now on."""
 
     def later(self, call: collections.abc.Callable[[], object]) -> None:
         """Call it when this turn is through."""
@@ -144,6 +144,10 @@ class Outgoing(abc.ABC):
         return self._write_ending and not self._fin_sent
 
     @abc.abstractmethod
+    def guarded(self, call: collections.abc.Callable[..., object], *args: object) -> None:
+        """Call whoever it belongs to; what they raise costs the stream."""
+
+    @abc.abstractmethod
     def take(self) -> bytes:
         """Its next frame: one turn's. Only where :meth:`may_send` says so."""
 
@@ -193,4 +197,4 @@ class Outgoing(abc.ABC):
         if self._producer_is_due and self._producer is not None and not self.over:
             if self._streaming:
                 self._producer_paused = False
-            self._producer.resumeProducing()
+            self.guarded(self._producer.resumeProducing)

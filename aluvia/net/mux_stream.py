@@ -132,6 +132,9 @@ class Stream(Outgoing):
         self.loseWriteConnection()
         if self._fin_sent:
             self._mux.later(self._ended_by_us)
+        else:
+            # For what is queued there has to be credit, which may never come.
+            self._mux.closing(self)
 
     def abortConnection(self) -> None:
         """End at once: what is queued is lost."""
@@ -178,6 +181,8 @@ class Stream(Outgoing):
     def take(self) -> bytes:
         """Its next frame: one turn's. Only where :meth:`may_send` says so."""
         if self._queued:
+            if self.disconnecting:
+                self._mux.closing(self)
             return self.next_data()
         self._fin_sent = True
         if self.disconnecting or self._end_told:

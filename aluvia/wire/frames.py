@@ -205,7 +205,8 @@ def _judge(kind: int, flags: int, length: int, stream: int) -> None:
     if not least <= length <= most:
         raise FrameViolation(f"A frame of the kind {Kind(kind).name} has a bad length.")
     if of_stream != bool(stream):
-        raise FrameViolation(f"A frame of the kind {Kind(kind).name} is for a stream or it is not.")
+        which = "a stream, and has none" if of_stream else "no stream, and has one"
+        raise FrameViolation(f"A frame of the kind {Kind(kind).name} is for {which}.")
 
 
 # Writing.

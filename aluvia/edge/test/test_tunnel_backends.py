@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
+
 from aluvia.api.problems import Problem
 from aluvia.edge.model import Backend, BackendTLS, HealthCheck
 from aluvia.edge.test.edge_case import HOST, EdgeCase, backend, reactor, seen
 from aluvia.edge.test.tunnel_case import REFUSED, TunnelCase, tunnel_backend
 from aluvia.testing.faults import Accepting, FaultPeer, Read, Reset
+from aluvia.testing.http import read_response
 from aluvia.testing.origin import Visit
 
 FAULT = "is a tunnel, and there is no hub here: --hub"
@@ -46,6 +49,32 @@ class BackendTests(TunnelCase):
         self.publish("app")
         self.route(tunnel_backend(), preserve_host=False)
         self.assertEqual(seen(await self.echo("/echo"), "Host"), ["app"])
+
+    async def test_who_waits_for_a_turn_when_the_edge_goes_down(self) -> None:
+        """They were admitted, and are served: agents are let go behind them."""
+        session = self.publish("app")
+        live = self.route(tunnel_backend(), req_active_length=1)
+        answers: Deferred[None] = Deferred()
+        asked = []
+
+        async def slow(visit: Visit) -> None:
+            asked.append(visit)
+            if len(asked) == 1:
+                await answers
+            await visit.answer(200, [], b"served")
+
+        self.app.routes["/slow"] = slow
+        visitors = [await self.connect() for _ in range(2)]
+        for visitor in visitors:
+            await visitor.send(f"GET /slow HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+            await self.when(lambda: asked)
+        await self.when(lambda: self.edge.applied.routes[live.id].admission.waiting)
+        stopped = self.edge.stop(10.0)
+        self.assertFalse(session.draining)
+        answers.callback(None)
+        statuses = [(await read_response(visitor)).status for visitor in visitors]
+        self.assertEqual(statuses, [200, 200])
+        await stopped
 
     async def test_no_tls(self) -> None:
         """What its target speaks is the agent's to say."""

@@ -78,7 +78,8 @@ class FakeSession:
         """It is there."""
 
     def drain(self) -> None:
-        """It has none that would end."""
+        """It opens no more."""
+        self.draining = True
 
 
 class TunnelCase(EdgeCase):

@@ -465,6 +465,18 @@ class EndingTests(MuxCase):
         self.deliver()
         self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
 
+    def test_closed_with_no_credit(self) -> None:
+        """What a peer never takes is not kept for it without end."""
+        near, far = self.pair()
+        far.stream.pauseProducing()
+        near.stream.write(MUCH)
+        near.stream.loseConnection()
+        self.deliver()
+        self.assertEqual(near.lost, [])
+        self.pass_seconds(int(CLOSING_SECONDS) + 1)
+        self.assertEqual((len(near.lost), len(far.lost)), (1, 1))
+        self.assertEqual((self.hub.streams, self.agent.streams), ({}, {}))
+
     def test_aborted(self) -> None:
         """Both are told, this one not within its own call."""
         near, far = self.pair()
