@@ -27,7 +27,8 @@ class TunnelLoadTests(TunnelCase):
     async def test_streams_and_one_slow_reader(self) -> None:
         """200 large answers at once are whole, while somebody reads nothing of his."""
         edge = await self.hub("--https", "127.0.0.1:0")
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {BYTES}\r\n\r\n".encode()
+        # The peer answers once: a connection whose answer is through must not be kept.
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % BYTES
         flood = self.peer([Read(until=b"\r\n\r\n"), Send(head), Flood(BYTES)])
         agent = await self.publish(flood)
         await self.route(
