@@ -69,6 +69,11 @@ _ADVICE: dict[Refusal, str] = {
 }
 
 
+#: What may pass by itself: the hub looks whether who has an id is there, which may be this machine
+#: before it lost its power.
+_MAY_PASS = frozenset(["taken"])
+
+
 class State(enum.Enum):
     """The table is in the module's docstring."""
 
@@ -257,7 +262,7 @@ class Session:
         if self.state is State.ONLINE and now - self._online_since >= WELL_SECONDS:
             self._back_off.over()
         advice = None if ending.refusal is None else _ADVICE.get(ending.refusal)
-        if advice is None:
+        if advice is None or ending.refusal in _MAY_PASS:
             self._back_off.failed(ending.retry_after)
         else:
             self._back_off.failed(REFUSED_SECONDS * (1.0 + self._jitter()))

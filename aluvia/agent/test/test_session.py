@@ -167,7 +167,6 @@ class ReconnectTests(SessionCase):
             ("revoked", "for another key"),
             ("forbidden", "Publish what the key is for"),
             ("bad_registration", "another version"),
-            ("taken", "Stop the other agent, publish under another id, or give both the same"),
         ]
         for refusal, advice in refusals:
             for self.jitter, wait in ((0.0, REFUSED_SECONDS), (1.0, 2 * REFUSED_SECONDS)):
@@ -180,6 +179,18 @@ class ReconnectTests(SessionCase):
         with capturedLogs():
             self.carriers[-1].lose(Ending("The hub is full.", "full"))
         self.assertEqual(self.wait(), 0)
+
+    def test_an_id_that_is_taken(self) -> None:
+        """It may be free in seconds, and may never be: the rests grow as after other failures."""
+        self.jitter = 1.0
+        advice = "Stop the other agent, publish under another id, or give both the same"
+        waits = []
+        for number in range(8):
+            with capturedLogs() as events:
+                self.carriers[-1].lose(Ending(f"It is taken, {number}.", "taken"))
+            waits.append(self.wait())
+            self.assertIn(advice, self.lines(events)[0])
+        self.assertEqual((waits[0], waits[-1]), (0.5, 30.0))
 
     def test_a_late_word_of_an_old_carrier(self) -> None:
         """It changes nothing."""
