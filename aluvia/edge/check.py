@@ -43,10 +43,11 @@ from aluvia.edge.key_pairs import judge_pair
 from aluvia.edge.listeners import Listener
 from aluvia.edge.load import advice, no_provider
 from aluvia.edge.model import KeyPair, Snapshot
-from aluvia.edge.options import OF_THE_HUB, OPTIONS, ListenerOrNone
+from aluvia.edge.options import OF_THE_HUB, OPTIONS
 from aluvia.edge.routes_file import RoutesFile
 from aluvia.edge.settings import IN_MEMORY, Settings
 from aluvia.edge.stored import load, why_unusable
+from aluvia.edge.takes import ListenerOrNone
 from aluvia.hub.fixed_keys import FixedKeys
 from aluvia.process.sources import SettingsError
 from aluvia.process.statuses import CONFIG

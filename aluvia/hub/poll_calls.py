@@ -33,12 +33,8 @@ from aluvia.api.problems import Problem, busy
 from aluvia.api.queries import parameters_in
 from aluvia.hub.call import JSON_FIELDS, Reply, refuse, send
 from aluvia.hub.keys import Permit
-from aluvia.hub.longpoll import (
-    AnswerTooLarge,
-    LongPolls,
-    LongPollSession,
-    UnknownRequest,
-)
+from aluvia.hub.long_polls import LongPolls
+from aluvia.hub.longpoll import AnswerTooLarge, LongPollSession, UnknownRequest
 from aluvia.hub.polled import BadAnswer, answer_too_large
 from aluvia.hub.registration import BadRegistration, read_registration
 from aluvia.hub.registry import HubFull, TunnelTaken

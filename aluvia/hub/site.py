@@ -29,7 +29,7 @@ import attrs
 from aluvia.api.bearer import bearer_of, token_refused
 from aluvia.api.problems import Problem
 from aluvia.hub.call import Call, Collecting, Reply, refuse
-from aluvia.hub.longpoll import LongPolls
+from aluvia.hub.long_polls import LongPolls
 from aluvia.hub.poll_calls import AgentCalls
 from aluvia.hub.tunnel_documents import tunnel_documents
 from aluvia.net.accept import Sweep
