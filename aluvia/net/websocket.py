@@ -170,7 +170,7 @@ class WebSocket:
         self._owner = owner
         self._sweep = sweep
         self._asked = asked
-        self._text: list[bytes] | None = None
+        self._text: bytearray | None = None
         self._why: BaseException | None = None
         self._producer: IPushProducer | None = None
         self._paused = False
@@ -331,11 +331,14 @@ class WebSocket:
         if opcode is Opcode.BINARY or (opcode is Opcode.CONT and self._text is None):
             self._owner.data_received(bytes(frame.data))
         elif opcode in (Opcode.TEXT, Opcode.CONT):
-            pieces = self._text = self._text or []
-            pieces.append(bytes(frame.data))
+            if self._text is None:
+                self._text = bytearray()
+            # Not a list of the fragments: empty ones count nothing against the length of a
+            # message, and there may be any number of them.
+            self._text += frame.data
             if frame.fin:
-                self._text = None
-                self._text_received(b"".join(pieces))
+                text, self._text = bytes(self._text), None
+                self._text_received(text)
         elif opcode is Opcode.PING and self._paused:
             self._pings += 1
             if self._pings > MOST_UNANSWERED_PINGS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 
 from twisted.internet.interfaces import IPushProducer
 from twisted.internet.task import Clock
@@ -228,6 +229,19 @@ class MessageTests(WebSocketCase):
         self.raw((Opcode.TEXT, bytes(MESSAGE_BYTES), False), (Opcode.CONT, b"x", True))
         self.assertEqual(len(self.server_is.ends), 1)
         self.assertEqual(self.server_is.texts, [])
+
+    def test_empty_fragments_without_end(self) -> None:
+        """They are held by nobody, however many there are."""
+        self.raw((Opcode.TEXT, b"a", False))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(20):
+            self.raw(*[(Opcode.CONT, b"", False)] * 1_000)
+        after, _ = tracemalloc.get_traced_memory()
+        self.assertLess(after - before, 20_000)
+        self.raw((Opcode.CONT, b"b", True))
+        self.assertEqual(self.server_is.texts, ["ab"])
 
     def test_no_utf_8(self) -> None:
         """A text that is none is not handed on."""
