@@ -357,7 +357,10 @@ class WebSocket:
             self.opened()
         else:
             status = response.status_code
-            self._refused(HandshakeRefused(status, f"The server answered {status}, and not 101."))
+            said = f"The server answered {status}, and not 101."
+            if status == 101:
+                said = "The server's 101 is no answer to our handshake."
+            self._refused(HandshakeRefused(status, said))
 
     def _refused(self, why: HandshakeRefused) -> None:
         self._why = self._why or why

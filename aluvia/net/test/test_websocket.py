@@ -152,6 +152,9 @@ class HandshakeTests(WebSocketCase):
         )
         self.cable.carry()
         self.assertIsInstance(self.client_is.ends[0], HandshakeRefused)
+        self.assertEqual(
+            str(self.client_is.ends[0]), "The server's 101 is no answer to our handshake."
+        )
         self.assertEqual(self.client_is.opens, 0)
 
     def test_garbage(self) -> None:
