@@ -34,8 +34,12 @@ from aluvia.wire.headers import Field
 __all__ = ["TOKEN_FIELD", "LastShown", "Shown", "VisitorTokens"]
 
 TOKEN_FIELD = b"x-proxer-tunnel-token"
+#: By which we tell a request's id to visitors; theirs would be read as ours.
+ID_FIELD = b"x-proxer-request-id"
 TOKEN_PARAMETER = b"access_token"
 COOKIE_PREFIX = b"aluvia_tunnel_"
+
+_TAKEN_OFF = frozenset([TOKEN_FIELD, ID_FIELD])
 
 
 @attrs.frozen
@@ -95,7 +99,7 @@ class LastShown:
                 value = _without_cookies(value, cookies)
             elif lowered == b"referer":
                 value = _without_parameter(value)[0]
-            elif hyphened(name) == TOKEN_FIELD:
+            elif hyphened(name) in _TAKEN_OFF:
                 if lowered == TOKEN_FIELD:
                     tokens.append(value)
                 value = b""

@@ -49,6 +49,7 @@ class TakenOffTests(SynchronousTestCase):
             b"X-Proxer-Tunnel-Token: one",
             b"X_Proxer-Tunnel_Token: two",
             b"x-proxer-tunnel-token: three",
+            b"X-Proxer-Request-ID: fake",
             b"Cookie: aluvia_tunnel_a=1; b=2;aluvia_tunnel_c = 3; aluvia_tunnel_d",
             b"Cookie: aluvia_tunnel_a=4",
             b"Referer: http://a/?access_token=x",
