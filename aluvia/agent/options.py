@@ -83,7 +83,7 @@ OPTIONS: tuple[Option, ...] = (
         "group",
         "group",
         Name(),
-        "NAME",
+        "SECRET",
         "agents that name the same group share their tunnels' ids; who knows it gets their "
         "visitors, so ALUVIA_AGENT_GROUP or a file (--config) is a better place for it",
     ),

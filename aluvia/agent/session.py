@@ -64,7 +64,8 @@ _ADVICE: dict[Refusal, str] = {
     "forbidden": "Publish what the key is for, or ask the hub's operator for another one.",
     "bad_registration": "The hub may be of another version, or take fewer tunnels of one agent.",
     "taken": (
-        "Stop the other agent, publish under another id, or give both the same --group to share it."
+        "Stop the other agent, publish under another id, or give both the same secret group to "
+        "share it."
     ),
 }
 

@@ -183,7 +183,7 @@ class ReconnectTests(SessionCase):
     def test_an_id_that_is_taken(self) -> None:
         """It may be free in seconds, and may never be: the rests grow as after other failures."""
         self.jitter = 1.0
-        advice = "Stop the other agent, publish under another id, or give both the same"
+        advice = "Stop the other agent, publish under another id, or give both the same secret"
         waits = []
         for number in range(8):
             with capturedLogs() as events:
