@@ -201,6 +201,11 @@ class Ingress(Door):
 
     def _url_of_tunnel(self, id: str) -> str | None:
         """Where visitors reach a tunnel; None where that depends on how they call this machine."""
+        assert self.hub is not None  # whose tunnel it is
+        tunnel = self.hub.registry.tunnels.get(id)
+        if tunnel is not None and tunnel.kind == "tcp":
+            port = tunnel_port(id)
+            return f"tcp://{Authority(*self.place(port))}" if port in self.ports else None
         domain = self.proxy.tunnel_domain
         if not domain:
             return None

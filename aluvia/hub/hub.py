@@ -72,9 +72,12 @@ class Hub:
         keys.on_change(self._look_at_keys)
 
     def where(self, id: str) -> dict[str, str]:
-        """How visitors reach a tunnel, as its agent is told."""
+        """How visitors reach a tunnel that is registered, as its agent is told."""
         url = self._public_url(id)
-        return {"id": id, "path": f"/t/{id}/", **({} if url is None else {"url": url})}
+        # A path is of a web page; TCP has a port of its own, or none.
+        web = self.registry.tunnels[id].kind == "http"
+        path = {"path": f"/t/{id}/"} if web else {}
+        return {"id": id, **path, **({} if url is None else {"url": url})}
 
     def close(self) -> None:
         """Take no more agents. Those who are there go on."""

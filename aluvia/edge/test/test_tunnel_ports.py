@@ -42,6 +42,17 @@ class PortTests(TunnelCase):
         """Of the port."""
         return self.edge.ports[PORT].factory
 
+    async def test_what_its_agent_is_told(self) -> None:
+        """The port, and no page; without a port, nothing."""
+        self.listen()
+        self.publish("db", "more", to=self.app, kind="tcp")
+        assert self.edge.hub is not None
+        where = self.edge.place(PORT)[1]
+        self.assertEqual(
+            [self.edge.hub.where(id) for id in ("db", "more")],
+            [{"id": "db", "url": f"tcp://127.0.0.1:{where}"}, {"id": "more"}],
+        )
+
     async def test_relayed(self) -> None:
         """Bytes go both ways, and so does a FIN; it is counted when it is over."""
         self.listen()
