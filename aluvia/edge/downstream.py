@@ -170,6 +170,8 @@ class Downstream:
         ):
             refusal = self._judge(head, live, host, target, client)
             if refusal is not None:
+                if live is not None and live.tunnelled:
+                    refusal = with_id(refusal, request_id)
                 proxy.refused(self, connection, head, live, refusal, request_id, began)
                 return None
             if live is None:

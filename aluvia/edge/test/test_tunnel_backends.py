@@ -44,6 +44,14 @@ class BackendTests(TunnelCase):
         self.assertEqual(answer.header(b"x-proxer-request-id"), b"mine")
         self.assertEqual(self.tunnel().meter.request_count, 2)
 
+    async def test_what_the_route_itself_refuses(self) -> None:
+        """Such an answer has the id as well."""
+        self.publish("app")
+        self.route(tunnel_backend(), max_body_bytes=1)
+        answer = await self.ask("/echo", "X-Request-ID: mine", "Content-Length: 2", method="POST")
+        self.assertEqual(answer.status, 413)
+        self.assertEqual(answer.header(b"x-proxer-request-id"), b"mine")
+
     async def test_its_own_host(self) -> None:
         """Where the client's Host does not go on, the app is called by its tunnel's id."""
         self.publish("app")
