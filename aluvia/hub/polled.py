@@ -149,7 +149,8 @@ def read_answer(response: typing.Mapping[str, typing.Any], method: bytes) -> Who
         fields = fields_from_json(response.get("headers"))
     except ValueError as error:
         raise BadAnswer(str(error)) from None
-    body = _body(response.get("body"))
+    # RFC 9110 section 15.3.6: a 205 has none, whatever an app writes.
+    body = b"" if status == 205 else _body(response.get("body"))
     declared = pick(fields, _LENGTH).get(b"content-length", b"")
     length = len(body)
     if (method == b"HEAD" or status == 304) and declared.isdigit() and len(declared) < 19:

@@ -49,6 +49,8 @@ __all__ = ["HubConnections", "HubSite"]
 #: How long a connection may be quiet whose request is not answered. A pull says for itself.
 IDLE_SECONDS = 30.0
 
+_VERSION = b"sec-websocket-version"
+
 _Answer: typing.TypeAlias = typing.Callable[
     [ServerConnection, RequestHead, bytes], Responder | None
 ]
@@ -116,6 +118,11 @@ class HubSite:
         if head.upgrade != b"websocket":
             fields = [(b"Upgrade", b"websocket")]
             raise Problem(426, "upgrade_required", "Here there is a WebSocket.", fields=fields)
+        versions = [value for name, value in head.fields if name.lower() == _VERSION]
+        if versions != [b"13"]:
+            # RFC 6455 section 4.2.2.
+            fields = [(b"Upgrade", b"websocket"), (b"Sec-WebSocket-Version", b"13")]
+            raise Problem(426, "upgrade_required", "Here it is version 13.", fields=fields)
         if head.length:
             raise Problem(400, "bad_request", "A request for a WebSocket has no body.")
         permit = self._calls.permit_to_upgrade(head)

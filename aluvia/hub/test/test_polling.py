@@ -185,7 +185,7 @@ class ExchangeTests(PollCase):
         self.assertEqual(base64.b64decode(request["body"]), b"body")
 
     def test_answers_without_a_body(self) -> None:
-        """To a HEAD, and with a 204 or a 304, no body goes out, and the length says what is so."""
+        """To a HEAD, with a 204, a 205 or a 304 no body goes out; the length says what is so."""
         session_id = self.register()
         length = {"content-length": ["1234"]}
         for method, status, headers, declared in (
@@ -193,11 +193,12 @@ class ExchangeTests(PollCase):
             (b"HEAD", 200, {}, -2),
             (b"GET", 304, length, 1234),
             (b"GET", 204, length, -2),
+            (b"GET", 205, {}, 0),
             (b"GET", 200, {}, 0),
         ):
             visitor = self.visitor().ask(method=method)
             request = self.pulled(self.pull(session_id))
-            body = b"" if declared == 0 else b"stray"
+            body = b"" if (status, declared) == (200, 0) else b"stray"
             if method == b"HEAD" and not headers:
                 body = b""
             self.respond(session_id, request, status=status, headers=headers, body=body)

@@ -58,6 +58,12 @@ class SiteTests(PollCase):
         answered = caller.answer()
         self.assertEqual((answered.status, answered.fields[b"upgrade"]), (426, b"websocket"))
         fields = [(b"Connection", b"Upgrade"), (b"Upgrade", b"WebSocket")]
+        for version in ([], [(b"Sec-WebSocket-Version", b"8")]):
+            caller.send("GET", "/agent", b"", [*fields, *version])
+            answered = caller.answer()
+            self.assertEqual(answered.status, 426)
+            self.assertEqual(answered.fields[b"sec-websocket-version"], b"13")
+        fields.append((b"Sec-WebSocket-Version", b"13"))
         caller.send("GET", "/agent", b"", fields)
         self.assertEqual(caller.answer().status, 400)
         key = (b"Authorization", b"Bearer no-key")
